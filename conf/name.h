@@ -18,9 +18,19 @@ enum { NAME_MAX_BYTES = 64 };
  */
 bool name_is_cluster(const char *name, size_t length);
 
-/* As a cluster, but without "_" and with ":" allowed (IPv6), and neither "set" nor "num". */
+/*
+ * The characters of a cluster, but without "_" and with ":" (IPv6), and neither "set" nor "num". No group of
+ * the config file is named after a host, so the reserved words are fine: a machine may be called "redis".
+ */
 bool name_is_host(const char *name, size_t length);
+
+/*
+ * The characters of a cluster, without ".parked", which would make the queues of route "X.parked" collide
+ * with the parking queues of route X.
+ */
+bool name_is_route(const char *name, size_t length);
 
 /* Why a name is refused, for people; a constant string. Call only for a name that is refused. */
 const char *name_explain_cluster(const char *name, size_t length);
 const char *name_explain_host(const char *name, size_t length);
+const char *name_explain_route(const char *name, size_t length);
