@@ -201,15 +201,15 @@ static void
 say_field(Finding *finding, const Reading *reading, const Source *source, const JsonValue *value)
 {
         switch (value->kind) {
-        case JSON_ABSENT:
+        case JSON_VALUE_ABSENT:
                 return;
-        case JSON_OTHER:
+        case JSON_VALUE_OTHER:
                 say_bad(finding, "the field that names the cluster is not a string");
                 return;
-        case JSON_AMBIGUOUS:
+        case JSON_VALUE_AMBIGUOUS:
                 say_bad(finding, "two keys of one name stand in the body where the cluster is named");
                 return;
-        case JSON_STRING:
+        case JSON_VALUE_STRING:
                 break;
         }
         if (!value->escaped) {
@@ -303,7 +303,7 @@ settle(Envelope *envelope, int source, const Finding *finding)
 static bool
 is_text(const JsonValue *value)
 {
-        return value->kind == JSON_STRING && value->length > 0;
+        return value->kind == JSON_VALUE_STRING && value->length > 0;
 }
 
 /* Whether somebody waits for a reply, and the names that oslo.messaging gives to message and reply. */

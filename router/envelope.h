@@ -13,8 +13,9 @@
  * What a message says of itself: which cluster it is for, whether somebody waits for a reply, and where.
  *
  * The sources of a route are tried in order; the first whose value is a known cluster (by name or alias, or,
- * for host sources, through the host's cluster) wins. If none is: bad beats unknown beats none. Pure: no I/O,
- * no allocation per message. An EnvelopeReader belongs to one thread.
+ * for host sources, through the host's cluster) wins. If none is: bad beats unknown beats none. A host may be
+ * written "host@backend#pool", as oslo services do: what stands before the "@" is looked up if the whole is
+ * not known. Pure: no I/O, no allocation per message. An EnvelopeReader belongs to one thread.
  */
 
 typedef enum {
@@ -46,7 +47,8 @@ typedef enum {
 typedef struct {
         EnvelopeKind kind;
         const ViewCluster *cluster; /* if CLUSTER; belongs to the view */
-        int source;                 /* index in ConfRoute.sources that decided, -1 if none */
+        int source;                 /* index in ConfRoute.sources that decided, -1 if none; of several that
+                                       are bad or unknown alike, the first */
         /* The value that decided (CLUSTER or UNKNOWN), cut at ENVELOPE_VALUE_MAX bytes: hostile data, maybe
          * not UTF-8. */
         char value[ENVELOPE_VALUE_MAX + 1];
@@ -55,7 +57,7 @@ typedef struct {
         bool is_call; /* somebody waits for a reply: reply_to, or _msg_id and _reply_q inside an oslo envelope
                        */
         bool is_oslo; /* the body is an oslo.messaging envelope (known only if the body was scanned) */
-        JsonValue reply_q; /* _reply_q of an oslo call, else JSON_ABSENT; points into the body */
+        JsonValue reply_q; /* _reply_q of an oslo call, else JSON_VALUE_ABSENT; points into the body */
         JsonValue msg_id;
         JsonValue unique_id;
 } Envelope;
@@ -69,7 +71,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(EnvelopeReader, envelope_reader_free)
 
 /*
  * Reads one message. The body is scanned once, only if a source that needs it is consulted or the route must
- * tell calls from casts (its policies for them differ, or one is `fail`) or wants replies copied.
+ * tell calls from casts (its policies for them differ, or one is `fail`). If it was not scanned, only
+ * reply_to makes a call. In single-cluster mode no source is asked.
  */
 void envelope_read(EnvelopeReader *reader, const View *view, const EnvelopeInput *input,
                    Envelope *out_envelope);

@@ -125,7 +125,7 @@ take_value(Scan *scan, JsonNodeId id, const JsonValue *value)
 NEVER_INLINE void
 take_other(Scan *scan, JsonNodeId id, const char *p, int c, bool inner)
 {
-        JsonValue value = {.kind = c == 'n' ? JSON_ABSENT : JSON_OTHER,
+        JsonValue value = {.kind = c == 'n' ? JSON_VALUE_ABSENT : JSON_VALUE_OTHER,
                            .level = inner ? JSON_INNER : JSON_OUTER};
         take_value(scan, id, &value);
         if (!inner && id == scan->fields->envelope) {
@@ -137,7 +137,7 @@ take_other(Scan *scan, JsonNodeId id, const char *p, int c, bool inner)
 NEVER_INLINE void
 take_string(Scan *scan, JsonNodeId id, const char *text, const char *close, bool escaped, bool inner)
 {
-        JsonValue value = {.kind = JSON_STRING,
+        JsonValue value = {.kind = JSON_VALUE_STRING,
                            .text = text,
                            .length = (size_t)(close - text),
                            .escaped = escaped,
@@ -361,5 +361,5 @@ json_scan(const JsonFields *fields, JsonScratch *scratch, const char *text, size
         if (out_result->outer == JSON_TEXT_BROKEN && fields->envelope != JSON_NODE_NONE)
                 out_result->inner = JSON_TEXT_BROKEN;
         for (uint64_t rest = scan.ambiguous; rest; rest &= rest - 1)
-                out_result->values[__builtin_ctzll(rest)].kind = JSON_AMBIGUOUS;
+                out_result->values[__builtin_ctzll(rest)].kind = JSON_VALUE_AMBIGUOUS;
 }

@@ -22,11 +22,10 @@ enum { JSON_FIELDS_MAX = 64, JSON_DEPTH_MAX = 32 }; /* fields of one set; tokens
 typedef enum { JSON_OUTER, JSON_INNER } JsonLevel; /* in the body; in the text of its "oslo.message" */
 
 typedef enum {
-        JSON_ABSENT =
-            0, /* not there, null, or the pointer leads through something that is no object or array */
-        JSON_STRING,
-        JSON_OTHER,     /* number, true, false, object or array */
-        JSON_AMBIGUOUS, /* two keys of that name in one object on the way to it */
+        JSON_VALUE_ABSENT = 0, /* not there, null, or the way leads through what is no object or array */
+        JSON_VALUE_STRING,
+        JSON_VALUE_OTHER,     /* number, true, false, object or array */
+        JSON_VALUE_AMBIGUOUS, /* two keys of one name in one object on the way to it */
 } JsonKind;
 
 /* One field found. @text points into the scanned bytes: the string as spelled there, without its quotes. */
@@ -58,8 +57,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(JsonScratch, json_scratch_free)
 typedef enum {
         JSON_TEXT_ABSENT, /* does not begin as a JSON object or array (for INNER: also no "oslo.message") */
         JSON_TEXT_OK,
-        JSON_TEXT_BROKEN, /* begins as JSON and is broken somewhere (for INNER: also an "oslo.message" that is
-                             no string, or two) */
+        JSON_TEXT_BROKEN, /* begins as JSON, maybe after a byte order mark, and is broken somewhere (for
+                             INNER: also an "oslo.message" that is no string, or two, or a broken body) */
 } JsonText;
 
 typedef struct {
@@ -69,7 +68,7 @@ typedef struct {
         JsonValue values[JSON_FIELDS_MAX]; /* by index; meaningless for a level that is not OK */
 } JsonResult;
 
-/* Scans @text to its end. @out_result is filled for exactly as many values as @fields has. */
+/* Scans @text (not NULL) to its end. @out_result is filled for exactly as many values as @fields has. */
 void json_scan(const JsonFields *fields, JsonScratch *scratch, const char *text, size_t length,
                JsonResult *out_result);
 
