@@ -2,7 +2,7 @@
 #pragma once
 
 #include "conf/conf.h"
-#include "router/decide.h"
+#include "router/reason.h"
 
 #include <glib.h>
 #include <stdatomic.h>

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One function per family: its HELP and TYPE lines, then a line for each thing it is about. Counters come
+ * straight from the lists in stats.h, so a counter added there appears here with its sentence.
+ */
+#include "router/metrics.h"
+#include "router/snapshot.h"
+
+#include <stddef.h>
+#include <string.h>
+
+typedef struct {
+        const char *name; /* without the prefix */
+        const char *help;
+        size_t offset; /* of a uint64_t in SnapshotRoute or SnapshotCluster */
+} Counter;
+
+#define ROUTE_ROW(name, help) {#name, help, offsetof(SnapshotRoute, name)},
+static const Counter route_counters[] = {STATS_ROUTE_COUNTERS(ROUTE_ROW)};
+#undef ROUTE_ROW
+
+#define CLUSTER_ROW(name, help) {#name, help, offsetof(SnapshotCluster, name)},
+static const Counter cluster_counters[] = {STATS_CLUSTER_COUNTERS(CLUSTER_ROW)};
+#undef CLUSTER_ROW
+
+static uint64_t
+value_at(gconstpointer block, size_t offset)
+{
+        return *(const uint64_t *)((const char *)block + offset);
+}
+
+void
+metrics_append_label(GString *out, const char *value)
+{
+        g_autofree char *valid = g_utf8_make_valid(value, -1);
+
+        for (const char *c = valid; *c; c++) {
+                if (*c == '\\' || *c == '"')
+                        g_string_append_c(out, '\\');
+                if (*c == '\n')
+                        g_string_append(out, "\\n");
+                else
+                        g_string_append_c(out, *c);
+        }
+}
+
+/* @name without the prefix; a counter's name ends in _total. */
+static void
+append_family(GString *out, const char *name, const char *type, const char *help)
+{
+        g_string_append_printf(out, "# HELP cluster_router_%s %s.\n# TYPE cluster_router_%s %s\n", name, help,
+                               name, type);
+}
+
+/* Opens a sample: its name and labels, given as name, value pairs up to a NULL. The number comes next. */
+static void G_GNUC_NULL_TERMINATED
+append_sample(GString *out, const char *name, ...)
+{
+        const char *separator = "{";
+        const char *label;
+        va_list labels;
+
+        g_string_append_printf(out, "cluster_router_%s", name);
+        va_start(labels, name);
+        while ((label = va_arg(labels, const char *))) {
+                g_string_append_printf(out, "%s%s=\"", separator, label);
+                metrics_append_label(out, va_arg(labels, const char *));
+                g_string_append_c(out, '"');
+                separator = ",";
+        }
+        va_end(labels);
+        g_string_append(out, *separator == ',' ? "} " : " ");
+}
+
+static void
+append_integer(GString *out, int64_t value)
+{
+        g_string_append_printf(out, "%" G_GINT64_FORMAT "\n", value);
+}
+
+static void
+append_seconds(GString *out, int64_t us)
+{
+        g_string_append_printf(out, "%" G_GINT64_FORMAT ".%06u\n", us / G_USEC_PER_SEC,
+                               (unsigned)(us % G_USEC_PER_SEC));
+}
+
+static void
+append_gauge(GString *out, const char *name, const char *help, int64_t value)
+{
+        append_family(out, name, "gauge", help);
+        append_sample(out, name, NULL);
+        append_integer(out, value);
+}
+
+/* --- routes --- */
+
+static void
+append_route_counters(GString *out, const GPtrArray *routes)
+{
+        for (size_t i = 0; i < G_N_ELEMENTS(route_counters); i++) {
+                const Counter *counter = &route_counters[i];
+                g_autofree char *name = g_strdup_printf("%s_total", counter->name);
+
+                append_family(out, name, "counter", counter->help);
+                for (unsigned r = 0; r < routes->len; r++) {
+                        const SnapshotRoute *route = routes->pdata[r];
+
+                        append_sample(out, name, "route", route->route, NULL);
+                        append_integer(out, (int64_t)value_at(route, counter->offset));
+                }
+        }
+}
+
+static void
+append_per_cluster(GString *out, const GPtrArray *routes, const char *name, size_t offset)
+{
+        for (unsigned r = 0; r < routes->len; r++) {
+                const SnapshotRoute *route = routes->pdata[r];
+
+                for (unsigned c = 0; c < route->clusters->len; c++) {
+                        const SnapshotCluster *cluster = route->clusters->pdata[c];
+
+                        append_sample(out, name, "route", route->route, "cluster", cluster->cluster, NULL);
+                        append_integer(out, (int64_t)value_at(cluster, offset));
+                }
+        }
+}
+
+static void
+append_cluster_counters(GString *out, const GPtrArray *routes)
+{
+        for (size_t i = 0; i < G_N_ELEMENTS(cluster_counters); i++) {
+                const Counter *counter = &cluster_counters[i];
+                g_autofree char *name = g_strdup_printf("%s_total", counter->name);
+
+                append_family(out, name, "counter", counter->help);
+                append_per_cluster(out, routes, name, counter->offset);
+        }
+        append_family(out, "parked_messages", "gauge",
+                      "Messages in the parking queue now, as far as this router knows");
+        append_per_cluster(out, routes, "parked_messages", offsetof(SnapshotCluster, parked_in_queue));
+}
+
+static void
+append_outcomes(GString *out, const GPtrArray *routes)
+{
+        append_family(out, "outcomes_total", "counter", "Outcomes of messages by reason");
+        for (unsigned r = 0; r < routes->len; r++) {
+                const SnapshotRoute *route = routes->pdata[r];
+
+                for (Reason reason = 0; reason < REASON_COUNT; reason++) {
+                        append_sample(out, "outcomes_total", "route", route->route, "reason",
+                                      reason_code(reason), NULL);
+                        append_integer(out, (int64_t)route->reasons[reason]);
+                }
+        }
+}
+
+static void
+append_route_gauges(GString *out, const GPtrArray *routes)
+{
+        append_family(out, "in_flight_messages", "gauge",
+                      "Messages taken from the shared queue that have no outcome yet");
+        for (unsigned r = 0; r < routes->len; r++) {
+                const SnapshotRoute *route = routes->pdata[r];
+
+                append_sample(out, "in_flight_messages", "route", route->route, NULL);
+                append_integer(out, (int64_t)route->in_flight);
+        }
+        append_family(out, "route_lanes", "gauge",
+                      "Lanes of the route: running, of these consuming, of these blocked by the broker");
+        for (unsigned r = 0; r < routes->len; r++) {
+                const SnapshotRoute *route = routes->pdata[r];
+                const struct {
+                        const char *state;
+                        int lanes;
+                } rows[] = {{"running", route->lanes},
+                            {"consuming", route->lanes_consuming},
+                            {"blocked", route->lanes_blocked}};
+
+                for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+                        append_sample(out, "route_lanes", "route", route->route, "state", rows[i].state,
+                                      NULL);
+                        append_integer(out, rows[i].lanes);
+                }
+        }
+}
+
+/* --- histograms --- */
+
+/* Every eighth border of the finer histogram, from 63 us to 268 s: a factor of four, and exact. */
+enum { FIRST_BORDER = 23, BORDER_STEP = 8, BORDERS = 12 };
+
+static void
+append_histogram(GString *out, const char *name, const char *route, const Histogram *histogram)
+{
+        g_autofree char *bucket_name = g_strdup_printf("%s_bucket", name);
+        g_autofree char *sum_name = g_strdup_printf("%s_sum", name);
+        g_autofree char *count_name = g_strdup_printf("%s_count", name);
+        uint64_t seen = 0;
+
+        for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
+                seen += stats_read(&histogram->buckets[i]);
+                if (i % BORDER_STEP != FIRST_BORDER % BORDER_STEP || i < FIRST_BORDER ||
+                    i > FIRST_BORDER + BORDER_STEP * (BORDERS - 1))
+                        continue;
+
+                uint64_t border_us = histogram_border_us(i);
+                char border[32];
+                g_snprintf(border, sizeof(border), "%u.%06u", (unsigned)(border_us / G_USEC_PER_SEC),
+                           (unsigned)(border_us % G_USEC_PER_SEC));
+                append_sample(out, bucket_name, "route", route, "le", border, NULL);
+                append_integer(out, (int64_t)seen);
+        }
+        append_sample(out, bucket_name, "route", route, "le", "+Inf", NULL);
+        append_integer(out, (int64_t)seen);
+        append_sample(out, sum_name, "route", route, NULL);
+        append_seconds(out, (int64_t)stats_read(&histogram->sum_us));
+        append_sample(out, count_name, "route", route, NULL);
+        append_integer(out, (int64_t)seen);
+}
+
+static void
+append_histograms(GString *out, const GPtrArray *routes)
+{
+        append_family(out, "hop_seconds", "histogram", "Time from a delivery to the router to its ack");
+        for (unsigned r = 0; r < routes->len; r++) {
+                const SnapshotRoute *route = routes->pdata[r];
+
+                append_histogram(out, "hop_seconds", route->route, route->hop);
+        }
+        append_family(out, "confirm_seconds", "histogram", "Time from a publish to the broker's confirm");
+        for (unsigned r = 0; r < routes->len; r++) {
+                const SnapshotRoute *route = routes->pdata[r];
+
+                append_histogram(out, "confirm_seconds", route->route, route->confirm);
+        }
+}
+
+/* --- clusters --- */
+
+static void
+append_hosts(GString *out, const ViewCluster *cluster)
+{
+        static const char *const states[] = {"up", "down", "drained"};
+        int64_t counts[G_N_ELEMENTS(states)] = {0};
+
+        for (unsigned i = 0; i < cluster->hosts->len; i++) {
+                const ViewHost *host = cluster->hosts->pdata[i];
+
+                counts[host->drained ? 2 : host->usable ? 0 : 1]++;
+        }
+        for (size_t i = 0; i < G_N_ELEMENTS(states); i++) {
+                append_sample(out, "cluster_hosts", "cluster", cluster->name, "state", states[i], NULL);
+                append_integer(out, counts[i]);
+        }
+}
+
+static void
+append_view(GString *out, const ReportInput *input)
+{
+        const View *view = input->view;
+
+        append_family(out, "cluster_hosts", "gauge", "Hosts of the cluster by state");
+        for (unsigned i = 0; i < view->clusters->len; i++)
+                append_hosts(out, view->clusters->pdata[i]);
+        append_family(out, "cluster_usable", "gauge", "1 if the cluster takes messages now");
+        for (unsigned i = 0; i < view->clusters->len; i++) {
+                const ViewCluster *cluster = view->clusters->pdata[i];
+
+                append_sample(out, "cluster_usable", "cluster", cluster->name, NULL);
+                append_integer(out, view_cluster_is_usable(cluster));
+        }
+        append_family(out, "view_age_seconds", "gauge",
+                      "Time since the picture of clusters and hosts was last known to be true");
+        append_sample(out, "view_age_seconds", NULL);
+        append_seconds(out, MAX(input->now_us - input->registry->view_checked_us, 0));
+        append_gauge(out, "view_frozen", "1 while a mass death of hosts is not believed yet",
+                     input->registry->frozen);
+}
+
+/* --- the process --- */
+
+static void
+append_process(GString *out, const ReportInput *input)
+{
+        StatsProcess process;
+
+        stats_get_process(input->stats, &process);
+        append_family(out, "build_info", "gauge", "Always 1; the label tells the version");
+        append_sample(out, "build_info", "version", PROJECT_VERSION, NULL);
+        append_integer(out, 1);
+        append_gauge(out, "start_time_seconds", "Unix time at which the router started",
+                     process.started_unix);
+        append_gauge(out, "config_last_reload_success",
+                     "1 unless the last reload was refused and the old configuration stays in force",
+                     process.reload_ok);
+        append_family(out, "config_reloads_total", "counter", "Reloads asked for");
+        append_sample(out, "config_reloads_total", NULL);
+        append_integer(out, (int64_t)process.reloads);
+        g_free(process.reload_error);
+        if (input->registry->redis != SOURCE_OFF)
+                append_gauge(out, "redis_up", "1 if the last poll of redis went well",
+                             input->registry->redis == SOURCE_OK);
+        if (input->registry->mysql != SOURCE_OFF)
+                append_gauge(out, "mysql_up", "1 if the last reading of the catalogue went well",
+                             input->registry->mysql == SOURCE_OK);
+}
+
+char *
+metrics_text(const ReportInput *input)
+{
+        g_autoptr(GPtrArray) routes = snapshot_new(input->stats, input->view);
+        GString *out = g_string_new(NULL);
+
+        append_process(out, input);
+        append_view(out, input);
+        append_route_counters(out, routes);
+        append_cluster_counters(out, routes);
+        append_outcomes(out, routes);
+        append_route_gauges(out, routes);
+        append_histograms(out, routes);
+        return g_string_free(out, FALSE);
+}

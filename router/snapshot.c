@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * No lock stops the lanes, so the order of reading keeps the books: first the outcomes, then what left a
+ * parking queue (counted after its delivery), and `received` last. What moves while we read then shows as in
+ * flight, for which there is room, and never as an outcome without an arrival.
+ */
+#include "router/snapshot.h"
+
+#include <string.h>
+
+static void
+cluster_free(gpointer data)
+{
+        SnapshotCluster *cluster = data;
+
+        g_free(cluster->cluster);
+        g_free(cluster);
+}
+
+static void
+route_free(gpointer data)
+{
+        SnapshotRoute *route = data;
+
+        g_ptr_array_unref(route->clusters);
+        g_free(route->error);
+        g_free(route->route);
+        g_free(route);
+}
+
+/* --- clusters --- */
+
+static void
+add_cluster(ClusterStats *stats, void *user_data)
+{
+        SnapshotRoute *route = user_data;
+        SnapshotCluster *cluster = g_new0(SnapshotCluster, 1);
+
+        cluster->cluster = g_strdup(stats->cluster);
+#define READ(name, help) cluster->name = stats_read(&stats->name);
+        STATS_CLUSTER_COUNTERS(READ)
+#undef READ
+        cluster->parked_in_queue = cluster_stats_parked_now(stats);
+        cluster->flow = (ClusterFlow)atomic_load_explicit(&stats->state, memory_order_relaxed);
+        g_ptr_array_add(route->clusters, cluster);
+}
+
+static bool
+has_counted(const SnapshotCluster *cluster)
+{
+        uint64_t any = cluster->parked_in_queue;
+
+#define OR(name, help) any |= cluster->name;
+        STATS_CLUSTER_COUNTERS(OR)
+#undef OR
+        return any != 0;
+}
+
+static gboolean
+has_name(gconstpointer cluster, gconstpointer name)
+{
+        return strcmp(((const SnapshotCluster *)cluster)->cluster, name) == 0;
+}
+
+static void
+add_empty_cluster(SnapshotRoute *route, const char *name)
+{
+        if (g_ptr_array_find_with_equal_func(route->clusters, name, has_name, NULL))
+                return;
+
+        SnapshotCluster *cluster = g_new0(SnapshotCluster, 1);
+        cluster->cluster = g_strdup(name);
+        g_ptr_array_add(route->clusters, cluster);
+}
+
+static int
+compare_clusters(gconstpointer a, gconstpointer b)
+{
+        return strcmp((*(SnapshotCluster *const *)a)->cluster, (*(SnapshotCluster *const *)b)->cluster);
+}
+
+/* Every cluster of the view gets its row, and "" only where it says something. */
+static void
+complete_clusters(SnapshotRoute *route, const View *view)
+{
+        for (unsigned i = 0; i < view->clusters->len; i++)
+                add_empty_cluster(route, ((ViewCluster *)view->clusters->pdata[i])->name);
+        if (view->single)
+                add_empty_cluster(route, "");
+        g_ptr_array_sort(route->clusters, compare_clusters);
+
+        SnapshotCluster *first = route->clusters->len ? route->clusters->pdata[0] : NULL;
+        if (first && first->cluster[0] == '\0' && !view->single && !has_counted(first))
+                g_ptr_array_remove_index(route->clusters, 0);
+}
+
+/* --- routes --- */
+
+static void
+read_state(SnapshotRoute *route, RouteStats *stats)
+{
+        g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&stats->lock);
+
+        route->route = g_strdup(stats->route);
+        route->error = g_strdup(stats->error);
+        route->lanes = atomic_load(&stats->lanes);
+        route->lanes_consuming = atomic_load(&stats->lanes_consuming);
+        route->lanes_blocked = atomic_load(&stats->lanes_blocked);
+        route->progress_us = atomic_load(&stats->progress_us);
+        route->hop = &stats->hop;
+        route->confirm = &stats->confirm;
+}
+
+static void
+read_counters(SnapshotRoute *route, RouteStats *stats)
+{
+#define READ(name, help) route->name = stats_read(&stats->name);
+        STATS_ROUTE_COUNTERS(READ)
+#undef READ
+        for (Reason reason = 0; reason < REASON_COUNT; reason++)
+                route->reasons[reason] = stats_read(&stats->reasons[reason]);
+        route_stats_each_cluster(stats, add_cluster, route);
+        atomic_thread_fence(memory_order_acquire);
+        route->received = stats_read(&stats->received);
+}
+
+static uint64_t
+difference(uint64_t a, uint64_t b)
+{
+        return a > b ? a - b : 0;
+}
+
+static void
+sum_up(SnapshotRoute *route)
+{
+        for (unsigned i = 0; i < route->clusters->len; i++) {
+                SnapshotCluster *cluster = route->clusters->pdata[i];
+
+                cluster->parked_now = difference(cluster->parked, cluster->unparked);
+                route->delivered += cluster->delivered;
+                route->parked += cluster->parked;
+                route->unparked += cluster->unparked;
+                route->parked_now += cluster->parked_now;
+                route->parked_in_queue += cluster->parked_in_queue;
+        }
+        route->in = difference(route->received, route->requeued);
+
+        uint64_t outcomes = route->delivered + route->dead + route->expired + route->parked;
+        route->in_flight = difference(route->in + route->unparked, outcomes);
+}
+
+typedef struct {
+        GPtrArray *routes;
+        const View *view;
+} Snapshot;
+
+static void
+add_route(RouteStats *stats, void *user_data)
+{
+        Snapshot *snapshot = user_data;
+        SnapshotRoute *route = g_new0(SnapshotRoute, 1);
+
+        route->clusters = g_ptr_array_new_with_free_func(cluster_free);
+        read_state(route, stats);
+        read_counters(route, stats);
+        complete_clusters(route, snapshot->view);
+        sum_up(route);
+        g_ptr_array_add(snapshot->routes, route);
+}
+
+GPtrArray *
+snapshot_new(Stats *stats, const View *view)
+{
+        Snapshot snapshot = {.routes = g_ptr_array_new_with_free_func(route_free), .view = view};
+        g_autoptr(Conf) conf = stats_get_conf(stats);
+
+        /* a route whose lanes have not started yet has no block: asking for it makes one */
+        for (unsigned i = 0; conf && i < conf->routes->len; i++)
+                stats_route(stats, ((ConfRoute *)conf->routes->pdata[i])->name);
+        stats_each_route(stats, add_route, &snapshot);
+        return snapshot.routes;
+}
+
+const char *
+snapshot_route_state(const SnapshotRoute *route)
+{
+        if (route->lanes <= 0)
+                return "stopped";
+        if (route->lanes_blocked > 0)
+                return "blocked";
+        return route->lanes_consuming > 0 ? "running" : "connecting";
+}

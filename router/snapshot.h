@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "cluster/view.h"
+#include "router/stats.h"
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * The counters of all routes, copied at one moment while lanes go on counting, so that every number shown
+ * comes from the same copy and
+ *
+ *     in = delivered + dead + expired + parked_now + in_flight
+ *
+ * holds in it (sums over the clusters of a route). All values are the caller's; any thread.
+ */
+
+#define SNAPSHOT_FIELD(name, help) uint64_t name;
+
+typedef struct {
+        char *cluster; /* "" for messages that reached no one cluster's queue */
+        STATS_CLUSTER_COUNTERS(SNAPSHOT_FIELD)
+        uint64_t parked_now;      /* of those this process parked: parked - unparked, at least 0 */
+        uint64_t parked_in_queue; /* all that stand in its parking queue, as far as this process knows */
+        ClusterFlow flow;
+} SnapshotCluster;
+
+typedef struct {
+        char *route;
+        STATS_ROUTE_COUNTERS(SNAPSHOT_FIELD)
+        uint64_t in; /* received and not handed back */
+        uint64_t in_flight;
+        uint64_t delivered; /* these four: sums over clusters */
+        uint64_t parked;
+        uint64_t unparked;
+        uint64_t parked_now;
+        uint64_t parked_in_queue;
+        uint64_t reasons[REASON_COUNT];
+        int lanes;
+        int lanes_consuming;
+        int lanes_blocked;
+        int64_t progress_us;  /* monotonic, 0: none yet */
+        char *error;          /* or NULL */
+        const Histogram *hop; /* live, as old as Stats */
+        const Histogram *confirm;
+        GPtrArray *clusters; /* of SnapshotCluster *, sorted by name: all of the view and all that counted */
+} SnapshotRoute;
+
+#undef SNAPSHOT_FIELD
+
+/*
+ * An array of SnapshotRoute *, sorted by name: every route of the configuration in force, and those gone from
+ * it that have counted. The cluster "" has a row in single-cluster mode, else only if it counted.
+ */
+GPtrArray *snapshot_new(Stats *stats, const View *view) G_GNUC_WARN_UNUSED_RESULT;
+
+/* What the route is doing: "running", "connecting", "blocked" or "stopped". */
+const char *snapshot_route_state(const SnapshotRoute *route);
