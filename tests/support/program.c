@@ -8,12 +8,14 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 /*
  * The log is a file, not a pipe: a program never blocks on a test that does not read, and a test that fails
- * can show everything. Lines are found by reading the file again from the place where the last search ended.
+ * can show everything. The file has no name, so that nothing is left of it. Lines are found by reading the
+ * file again from the place where the last search ended.
  */
 
 struct Program {
@@ -21,7 +23,7 @@ struct Program {
         GPid pid;
         bool ended;
         int wait_status; /* as by waitpid(), once ended */
-        char *log_path;
+        int log_fd;
         size_t searched; /* bytes of the log that program_wait_line() has passed */
 };
 
@@ -35,18 +37,19 @@ Program *
 program_start(const char *const *argv)
 {
         g_autoptr(GError) error = NULL;
+        g_autofree char *path = NULL;
         Program *program = g_new0(Program, 1);
-        int log_fd = g_file_open_tmp("cluster-router-log-XXXXXX", &program->log_path, &error);
 
+        program->log_fd = g_file_open_tmp("cluster-router-log-XXXXXX", &path, &error);
         g_assert_no_error(error);
+        g_unlink(path);
+        /* Appending, so that the program's two descriptors of one file do not overwrite each other. */
+        fcntl(program->log_fd, F_SETFL, O_APPEND);
         program->name = g_path_get_basename(argv[0]);
-        /* Appending, so that two descriptors of one log do not overwrite each other. */
-        fcntl(log_fd, F_SETFL, O_APPEND);
         g_spawn_async_with_pipes_and_fds(NULL, argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_SEARCH_PATH,
-                                         die_with_test, NULL, -1, log_fd, log_fd, NULL, NULL, 0,
-                                         &program->pid, NULL, NULL, NULL, &error);
+                                         die_with_test, NULL, -1, program->log_fd, program->log_fd, NULL,
+                                         NULL, 0, &program->pid, NULL, NULL, NULL, &error);
         g_assert_no_error(error);
-        close(log_fd);
         return program;
 }
 
@@ -73,8 +76,7 @@ program_free(Program *program)
                 kill(program->pid, SIGKILL);
                 waitpid(program->pid, &program->wait_status, 0);
         }
-        g_unlink(program->log_path);
-        g_free(program->log_path);
+        close(program->log_fd);
         g_free(program->name);
         g_free(program);
 }
@@ -82,11 +84,14 @@ program_free(Program *program)
 char *
 program_log(const Program *program)
 {
-        g_autoptr(GError) error = NULL;
+        struct stat status;
+        ssize_t length;
         char *text = NULL;
 
-        g_file_get_contents(program->log_path, &text, NULL, &error);
-        g_assert_no_error(error);
+        g_assert_no_errno(fstat(program->log_fd, &status));
+        text = g_malloc0((size_t)status.st_size + 1);
+        length = pread(program->log_fd, text, (size_t)status.st_size, 0);
+        g_assert_cmpint(length, ==, status.st_size);
         return text;
 }
 
