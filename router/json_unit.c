@@ -41,9 +41,9 @@ read_letter(const char *p, const char *end, JsonLevel level, uint32_t *out_lette
 {
         if (p == end)
                 return NULL;
-        if (level == JSON_INNER)
-                return json_unit_read(p, end, JSON_OUTER, out_letter);
         unsigned char byte = (unsigned char)*p;
+        if (level == JSON_INNER)
+                return byte == '"' || byte < 0x20 ? NULL : json_unit_read(p, end, JSON_OUTER, out_letter);
         *out_letter = byte < 0x80 ? byte : byte | JSON_UNIT_RAW;
         return p + 1;
 }

@@ -16,7 +16,8 @@
 /*
  * Reads the character at @p (below @end): a byte, or the UTF-16 unit that an escape stands for. With
  * JSON_INNER the character of a string inside the inner text, which may be escaped twice. Quotes and control
- * characters that are not escaped are given as they are. Returns the place after it; NULL if an escape is
+ * characters that are not escaped are given as they are with JSON_OUTER, and refused with JSON_INNER, since
+ * they end or break the string that holds the inner text. Returns the place after it; NULL if an escape is
  * wrong or cut off.
  */
 const char *json_unit_read(const char *p, const char *end, JsonLevel level,
