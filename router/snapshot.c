@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * No lock stops the lanes, so the order of reading keeps the books: first the outcomes, then what left a
- * parking queue (counted after its delivery), and `received` last. What moves while we read then shows as in
- * flight, for which there is room, and never as an outcome without an arrival.
+ * No lock stops the lanes, so the order of reading keeps the books: first the outcomes, then what left the
+ * parking queues, then what went there, and `received` last. What moves while we read then shows as in
+ * flight, for which there is room. Only a message that is just leaving a parking queue can be seen twice, as
+ * delivered and as parked; it shows as more outcomes than arrivals, and we look again.
  */
 #include "router/snapshot.h"
 
 #include <string.h>
+
+enum { LOOKS_MAX = 20 };
 
 static void
 cluster_free(gpointer data)
@@ -40,6 +43,8 @@ add_cluster(ClusterStats *stats, void *user_data)
 #define READ(name, help) cluster->name = stats_read(&stats->name);
         STATS_CLUSTER_COUNTERS(READ)
 #undef READ
+        atomic_thread_fence(memory_order_acquire);
+        cluster->parked = stats_read(&stats->parked);
         cluster->parked_in_queue = cluster_stats_parked_now(stats);
         cluster->flow = (ClusterFlow)atomic_load_explicit(&stats->state, memory_order_relaxed);
         g_ptr_array_add(route->clusters, cluster);
@@ -130,9 +135,11 @@ difference(uint64_t a, uint64_t b)
         return a > b ? a - b : 0;
 }
 
-static void
+/* False if the sums show more outcomes than arrivals. */
+static bool
 sum_up(SnapshotRoute *route)
 {
+        route->delivered = route->parked = route->unparked = route->parked_now = route->parked_in_queue = 0;
         for (unsigned i = 0; i < route->clusters->len; i++) {
                 SnapshotCluster *cluster = route->clusters->pdata[i];
 
@@ -147,6 +154,7 @@ sum_up(SnapshotRoute *route)
 
         uint64_t outcomes = route->delivered + route->dead + route->expired + route->parked;
         route->in_flight = difference(route->in + route->unparked, outcomes);
+        return outcomes <= route->in + route->unparked;
 }
 
 typedef struct {
@@ -162,9 +170,13 @@ add_route(RouteStats *stats, void *user_data)
 
         route->clusters = g_ptr_array_new_with_free_func(cluster_free);
         read_state(route, stats);
-        read_counters(route, stats);
+        for (int look = 0; look < LOOKS_MAX; look++) {
+                g_ptr_array_set_size(route->clusters, 0);
+                read_counters(route, stats);
+                if (sum_up(route))
+                        break;
+        }
         complete_clusters(route, snapshot->view);
-        sum_up(route);
         g_ptr_array_add(snapshot->routes, route);
 }
 

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The router listens on loopback unless told otherwise, so no proxy from the environment is used.
+ */
+#include "router/ctl/api.h"
+#include "router/ctl/command.h"
+
+#include <curl/curl.h>
+#include <string.h>
+
+enum { CONNECT_TIMEOUT_MS = 2000, TIMEOUT_MS = 10000, ANSWER_MAX_BYTES = 64 * 1024 * 1024 };
+
+char *
+api_url(const Conf *conf, const char *path)
+{
+        const char *address = conf->http_address;
+
+        if (address == NULL)
+                return NULL;
+        if (strcmp(address, "0.0.0.0") == 0)
+                address = "127.0.0.1";
+        else if (strcmp(address, "::") == 0)
+                address = "::1";
+        return g_strdup_printf(strchr(address, ':') ? "http://[%s]:%u%s" : "http://%s:%u%s", address,
+                               conf->http_port, path);
+}
+
+static size_t
+collect(char *bytes, size_t size, size_t count, void *user_data)
+{
+        GString *answer = user_data;
+
+        if (answer->len + size * count > ANSWER_MAX_BYTES)
+                return 0;
+        g_string_append_len(answer, bytes, (gssize)(size * count));
+        return size * count;
+}
+
+/* NULL if all went well, else what went wrong. */
+static const char *
+fetch(const char *url, GString *answer, long *out_code)
+{
+        CURL *curl = curl_easy_init();
+
+        if (curl == NULL)
+                return "no memory";
+        curl_easy_setopt(curl, CURLOPT_URL, url);
+        curl_easy_setopt(curl, CURLOPT_PROXY, "");
+        curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+        curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
+        curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)TIMEOUT_MS);
+        curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, collect);
+        curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
+
+        CURLcode result = curl_easy_perform(curl);
+        curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, out_code);
+        curl_easy_cleanup(curl);
+        return result == CURLE_OK ? NULL : curl_easy_strerror(result);
+}
+
+json_t *
+api_get(const Conf *conf, const char *path, int *out_status)
+{
+        g_autofree char *url = api_url(conf, path);
+        g_autoptr(GString) answer = g_string_new(NULL);
+        long code = 0;
+
+        *out_status = EXIT_UNAVAILABLE;
+        if (url == NULL) {
+                *out_status = command_fail(EXIT_CONFIG,
+                                           "%s: the router is not asked over HTTP (listen = off); set listen "
+                                           "= 127.0.0.1:9419 in [http]",
+                                           conf->path);
+                return NULL;
+        }
+
+        const char *failure = fetch(url, answer, &code);
+        if (failure) {
+                command_warn("no router answers at %s: %s; is cluster-routerd running with %s?", url, failure,
+                             conf->path);
+                return NULL;
+        }
+        if (code != 200) {
+                command_warn("%s answers with HTTP status %ld: is that a cluster router?", url, code);
+                return NULL;
+        }
+        json_t *document = json_loadb(answer->str, answer->len, 0, NULL);
+        if (!json_is_object(document)) {
+                json_decref(document);
+                command_warn("%s does not answer with JSON: is that a cluster router?", url);
+                return NULL;
+        }
+        *out_status = EXIT_DONE;
+        return document;
+}

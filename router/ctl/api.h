@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "conf/conf.h"
+
+#include <jansson.h>
+
+/*
+ * Asks the router of this configuration over HTTP, at the address of its [http] listen. Returns the document,
+ * the caller's; or says on stderr what was tried and what to do, sets @out_status to the exit status and
+ * returns NULL.
+ */
+json_t *api_get(const Conf *conf, const char *path, int *out_status) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Where the router is asked: a wildcard address becomes loopback. New; NULL if HTTP is off. */
+char *api_url(const Conf *conf, const char *path) G_GNUC_WARN_UNUSED_RESULT;

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+#include "cluster/redis_link.h"
+#include "conf/name.h"
+#include "router/ctl/config.h"
+#include "router/ctl/inventory.h"
+#include "router/ctl/nouns.h"
+#include "router/ctl/print.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* --- list --- */
+
+typedef struct {
+        Table *table;
+        json_t *rows;
+        RedisLink *link; /* NULL: no times to live */
+} Listing;
+
+/* Milliseconds until its heartbeat expires; negative if it has none or nobody can tell. */
+static int64_t
+ask_ttl_ms(RedisLink *link, const char *cluster, const char *host)
+{
+        if (link == NULL || !redis_link_open(link, NULL))
+                return -1;
+        redis_link_send(link, "PTTL %s_%s", cluster, host);
+        g_autoptr(redisReply) reply = redis_link_receive(link, NULL);
+        return reply && reply->type == REDIS_REPLY_INTEGER ? reply->integer : -1;
+}
+
+static void
+list_host(Listing *listing, const InventoryCluster *cluster, const LivenessHost *host)
+{
+        const char *name = cluster->liveness->name;
+        const char *state = member_state_name(inventory_host_state(cluster, host));
+        int64_t ttl_ms = host->alive ? ask_ttl_ms(listing->link, name, host->name) : -1;
+        g_autofree char *ttl = ttl_ms < 0 ? g_strdup("-") : g_strdup_printf("%.1f s", (double)ttl_ms / 1000);
+
+        table_add(listing->table, host->name, name, state, ttl, host->configured ? "yes" : "no",
+                  host->registered ? "yes" : "no", NULL);
+        json_array_append_new(listing->rows,
+                              json_pack("{s:o, s:o, s:s, s:o, s:b, s:b}", "host", print_string(host->name),
+                                        "cluster", print_string(name), "state", state, "ttl_s",
+                                        ttl_ms < 0 ? json_null() : json_real((double)ttl_ms / 1000),
+                                        "configured", host->configured, "registered", host->registered));
+}
+
+static void
+list_cluster(Listing *listing, const InventoryCluster *cluster)
+{
+        for (unsigned i = 0; i < cluster->liveness->hosts->len; i++)
+                list_host(listing, cluster, cluster->liveness->hosts->pdata[i]);
+}
+
+static void
+print_listing(const Options *options, const Conf *conf, const Inventory *inventory,
+              const InventoryCluster *only)
+{
+        g_autoptr(Table) table =
+            table_new("HOST", "CLUSTER", "STATE", "TTL", "CONFIGURED", "REGISTERED", NULL);
+        g_autoptr(RedisLink) link = conf->redis_url && !inventory->liveness_failed
+                                        ? redis_link_new(conf->redis_url, conf->redis_timeout_ms, NULL)
+                                        : NULL;
+        json_t *document = json_pack("{s:[]}", "hosts");
+        Listing listing = {table, json_object_get(document, "hosts"), link};
+
+        for (unsigned i = 0; i < inventory->clusters->len; i++)
+                if (only == NULL || only == inventory->clusters->pdata[i])
+                        list_cluster(&listing, inventory->clusters->pdata[i]);
+        if (!options->json)
+                table_print(table);
+        if (options->json)
+                print_json(document);
+        else
+                json_decref(document);
+}
+
+static int
+list(const Options *options, char **arguments)
+{
+        g_autoptr(Conf) conf = config_load(options);
+        const InventoryCluster *only = NULL;
+
+        if (conf == NULL)
+                return EXIT_CONFIG;
+
+        g_autoptr(Inventory) inventory = inventory_new(conf);
+        bool complete = !inventory->liveness_failed && !inventory->catalogue_failed;
+        if (arguments[0]) {
+                only = inventory_find(inventory, arguments[0]);
+                if (only == NULL)
+                        return command_fail(inventory->catalogue_failed ? EXIT_UNAVAILABLE : EXIT_DATA,
+                                            "no cluster \"%s\" is known; see clusterctl cluster list",
+                                            arguments[0]);
+        }
+        print_listing(options, conf, inventory, only);
+        return complete ? EXIT_DONE : EXIT_UNAVAILABLE;
+}
+
+/* --- add and remove --- */
+
+/* EXIT_DONE if both names are legal, the cluster is known and redis is configured. */
+static int
+check_names(const Conf *conf, const char *cluster, const char *host)
+{
+        if (!name_is_host(host, strlen(host)))
+                return command_fail(EXIT_DATA, "that is no name for a host: %s",
+                                    name_explain_host(host, strlen(host)));
+        if (!name_is_cluster(cluster, strlen(cluster)))
+                return command_fail(EXIT_DATA, "that is no name for a cluster: %s",
+                                    name_explain_cluster(cluster, strlen(cluster)));
+        if (conf->redis_url == NULL)
+                return command_fail(EXIT_CONFIG,
+                                    "%s: hosts register in redis, and there is none; change "
+                                    "cluster_member_ips of [%s] in that file, or add a [redis] group",
+                                    conf->path, cluster);
+
+        g_autoptr(Inventory) inventory = inventory_new(conf);
+        if (inventory_find(inventory, cluster))
+                return EXIT_DONE;
+        if (inventory->catalogue_failed)
+                return command_fail(EXIT_UNAVAILABLE, "whether there is a cluster \"%s\" cannot be known now",
+                                    cluster);
+        return command_fail(EXIT_DATA, "no cluster \"%s\"; see clusterctl cluster list", cluster);
+}
+
+static bool
+is_in_file(const Conf *conf, const char *cluster, const char *host)
+{
+        const ConfCluster *known = conf_find_cluster(conf, cluster);
+
+        return known && g_strv_contains((const char *const *)known->members, host);
+}
+
+/* Registers without a heartbeat: the host is a member, and down until its agent beats. */
+static bool
+register_host(const Conf *conf, const char *cluster, const char *host, GError **error)
+{
+        g_autoptr(RedisLink) link = redis_link_new(conf->redis_url, conf->redis_timeout_ms, error);
+
+        if (link == NULL || !redis_link_open(link, error))
+                return false;
+        redis_link_send(link, "SADD %s_set %s", cluster, host);
+        g_autoptr(redisReply) reply = redis_link_receive(link, error);
+        if (reply == NULL)
+                return false;
+        if (reply->type != REDIS_REPLY_ERROR)
+                return true;
+        g_set_error(error, g_quark_from_static_string("redis"), 0, "redis refuses: %s", reply->str);
+        return false;
+}
+
+static int
+report_change(const Options *options, const char *cluster, const char *host, const char *done)
+{
+        if (options->json)
+                print_json(json_pack("{s:o, s:o, s:b}", "host", print_string(host), "cluster",
+                                     print_string(cluster), done, 1));
+        else
+                printf("host %s of cluster %s %s\n", host, cluster, done);
+        return EXIT_DONE;
+}
+
+static int
+add(const Options *options, char **arguments)
+{
+        g_autoptr(Conf) conf = config_load(options);
+        g_autoptr(GError) error = NULL;
+        int status = conf ? check_names(conf, arguments[0], arguments[1]) : EXIT_CONFIG;
+
+        if (status != EXIT_DONE)
+                return status;
+        if (!register_host(conf, arguments[0], arguments[1], &error))
+                return command_fail(EXIT_UNAVAILABLE, "%s", error->message);
+        return report_change(options, arguments[0], arguments[1], "added");
+}
+
+static int
+remove_host(const Options *options, char **arguments)
+{
+        g_autoptr(Conf) conf = config_load(options);
+        g_autoptr(GError) error = NULL;
+        int status = conf ? check_names(conf, arguments[0], arguments[1]) : EXIT_CONFIG;
+
+        if (status != EXIT_DONE)
+                return status;
+        g_autoptr(Liveness) liveness = liveness_new(conf->redis_url, conf->redis_timeout_ms, &error);
+        if (!liveness || !liveness_goodbye(liveness, arguments[0], arguments[1], &error))
+                return command_fail(EXIT_UNAVAILABLE, "%s", error->message);
+        if (is_in_file(conf, arguments[0], arguments[1]))
+                command_warn("%s still lists it among cluster_member_ips of [%s]", conf->path, arguments[0]);
+        return report_change(options, arguments[0], arguments[1], "removed");
+}
+
+const Command host_commands[] = {
+    {"host", "list", "[CLUSTER]", 0, 1, "List hosts with their state",
+     "Those of the configuration file and those registered in redis. TTL is the time until the heartbeat\n"
+     "expires. Without [redis], every host of the file counts as up. If redis or the catalogue cannot be\n"
+     "asked, what is known is printed and the exit status is 69.\n\n"
+     "JSON: {\"hosts\": [{\"host\", \"cluster\", \"state\": up|down|unknown, \"ttl_s\", \"configured\",\n"
+     "\"registered\"}]}\n\n"
+     "Example: clusterctl host list east\n",
+     list},
+    {"host", "add", "CLUSTER HOST", 2, 2, "Register a host in redis",
+     "It is a member from then on, and down until its agent sends a heartbeat.\n\n"
+     "JSON: {\"host\", \"cluster\", \"added\": true}\n\n"
+     "Example: clusterctl host add east 10.0.0.13\n",
+     add},
+    {"host", "remove", "CLUSTER HOST", 2, 2, "Remove a host and its heartbeat from redis",
+     "An agent that still runs on it registers it again. A host that the configuration file lists stays a\n"
+     "member, without a heartbeat.\n\n"
+     "JSON: {\"host\", \"cluster\", \"removed\": true}\n\n"
+     "Example: clusterctl host remove east 10.0.0.13\n",
+     remove_host},
+    {0},
+};

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The router's registry does the same for ever and keeps the last good answer; this looks once and says what
+ * it could not see.
+ */
+#include "router/ctl/inventory.h"
+
+#include "conf/name.h"
+#include "router/ctl/command.h"
+
+#include <string.h>
+
+static void
+cluster_free(gpointer data)
+{
+        InventoryCluster *cluster = data;
+
+        liveness_cluster_free(cluster->liveness);
+        g_free(cluster->drain_reason);
+        g_free(cluster);
+}
+
+void
+inventory_free(Inventory *inventory)
+{
+        if (inventory == NULL)
+                return;
+        g_ptr_array_unref(inventory->clusters);
+        g_free(inventory);
+}
+
+static InventoryCluster *
+find(const Inventory *inventory, const char *name)
+{
+        for (unsigned i = 0; i < inventory->clusters->len; i++) {
+                InventoryCluster *cluster = inventory->clusters->pdata[i];
+
+                if (strcmp(cluster->liveness->name, name) == 0)
+                        return cluster;
+        }
+        return NULL;
+}
+
+const InventoryCluster *
+inventory_find(const Inventory *inventory, const char *name)
+{
+        return find(inventory, name);
+}
+
+static InventoryCluster *
+add(Inventory *inventory, const char *name, const ConfCluster *conf)
+{
+        InventoryCluster *cluster = g_new0(InventoryCluster, 1);
+
+        cluster->conf = conf;
+        cluster->drained = conf && conf->drained;
+        cluster->liveness = liveness_cluster_new(name, conf ? (const char *const *)conf->members : NULL);
+        g_ptr_array_add(inventory->clusters, cluster);
+        return cluster;
+}
+
+/* --- where it comes from --- */
+
+static void
+read_file(Inventory *inventory, const Conf *conf)
+{
+        for (unsigned i = 0; i < conf->clusters->len; i++) {
+                const ConfCluster *cluster = conf->clusters->pdata[i];
+
+                add(inventory, cluster->name, cluster);
+        }
+}
+
+Catalogue *
+inventory_open_catalogue(const Conf *conf)
+{
+        g_autoptr(GError) error = NULL;
+
+        if (conf->mysql_url == NULL) {
+                command_warn("%s: there is no catalogue; add a [mysql] group with its url", conf->path);
+                return NULL;
+        }
+        Catalogue *catalogue =
+            catalogue_new(conf->mysql_url, conf->mysql_timeout_ms, &conf->mysql_tls, &error);
+        if (catalogue == NULL)
+                command_warn("%s: [mysql] url: %s", conf->path, error->message);
+        return catalogue;
+}
+
+static bool
+read_catalogue(Inventory *inventory, const Conf *conf)
+{
+        g_autoptr(GError) error = NULL;
+
+        if (conf->mysql_url == NULL)
+                return true;
+        g_autoptr(Catalogue) catalogue = inventory_open_catalogue(conf);
+        if (catalogue == NULL)
+                return false;
+        g_autoptr(GPtrArray) rows = catalogue_list(catalogue, false, &error);
+        if (rows == NULL) {
+                command_warn("the catalogue cannot be read, clusters may be missing: %s", error->message);
+                return false;
+        }
+        for (unsigned i = 0; i < rows->len; i++) {
+                const CatalogueCluster *row = rows->pdata[i];
+                InventoryCluster *cluster = find(inventory, row->name);
+
+                if (!name_is_cluster(row->name, strlen(row->name))) {
+                        command_warn("the catalogue has a cluster with an illegal name, id %" G_GINT64_FORMAT,
+                                     row->id);
+                        continue;
+                }
+                if (cluster == NULL)
+                        cluster = add(inventory, row->name, NULL);
+                cluster->id = row->id;
+                cluster->drained = cluster->drained || row->drained;
+                cluster->drain_reason = g_strdup(row->state_reason);
+        }
+        return true;
+}
+
+static bool
+ask_redis(const Conf *conf, GPtrArray *clusters)
+{
+        g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
+        g_autoptr(GError) error = NULL;
+        g_autoptr(Liveness) liveness = liveness_new(conf->redis_url, conf->redis_timeout_ms, &error);
+        bool fine = liveness && liveness_check_hosts(liveness, clusters, warnings, &error);
+
+        for (unsigned i = 0; i < warnings->len; i++)
+                command_warn("%s", (const char *)warnings->pdata[i]);
+        if (!fine)
+                command_warn("which hosts are up is unknown: %s", error->message);
+        return fine;
+}
+
+/* Without redis every member of the file counts as alive. */
+static void
+believe_all(InventoryCluster *cluster)
+{
+        cluster->liveness_known = true;
+        for (unsigned i = 0; i < cluster->liveness->hosts->len; i++)
+                ((LivenessHost *)cluster->liveness->hosts->pdata[i])->alive = true;
+}
+
+static bool
+read_liveness(Inventory *inventory, const Conf *conf)
+{
+        g_autoptr(GPtrArray) clusters = g_ptr_array_new();
+
+        if (conf->redis_url == NULL) {
+                for (unsigned i = 0; i < inventory->clusters->len; i++)
+                        believe_all(inventory->clusters->pdata[i]);
+                return true;
+        }
+        for (unsigned i = 0; i < inventory->clusters->len; i++)
+                g_ptr_array_add(clusters, ((InventoryCluster *)inventory->clusters->pdata[i])->liveness);
+        if (!ask_redis(conf, clusters))
+                return false;
+        for (unsigned i = 0; i < inventory->clusters->len; i++) {
+                InventoryCluster *cluster = inventory->clusters->pdata[i];
+
+                cluster->liveness_known = cluster->liveness->known;
+        }
+        return true;
+}
+
+Inventory *
+inventory_new(const Conf *conf)
+{
+        Inventory *inventory = g_new0(Inventory, 1);
+
+        inventory->clusters = g_ptr_array_new_with_free_func(cluster_free);
+        read_file(inventory, conf);
+        inventory->catalogue_failed = !read_catalogue(inventory, conf);
+        inventory->liveness_failed = !read_liveness(inventory, conf);
+        return inventory;
+}
+
+/* --- states --- */
+
+const char *
+member_state_name(MemberState state)
+{
+        switch (state) {
+        case MEMBER_UP:
+                return "up";
+        case MEMBER_DOWN:
+                return "down";
+        case MEMBER_DRAINED:
+                return "drained";
+        case MEMBER_UNKNOWN:
+                break;
+        }
+        return "unknown";
+}
+
+unsigned
+inventory_count_up(const InventoryCluster *cluster)
+{
+        unsigned up = 0;
+
+        for (unsigned i = 0; i < cluster->liveness->hosts->len; i++)
+                up += ((LivenessHost *)cluster->liveness->hosts->pdata[i])->alive;
+        return up;
+}
+
+MemberState
+inventory_cluster_state(const InventoryCluster *cluster)
+{
+        if (cluster->drained)
+                return MEMBER_DRAINED;
+        if (!cluster->liveness_known)
+                return MEMBER_UNKNOWN;
+        return inventory_count_up(cluster) ? MEMBER_UP : MEMBER_DOWN;
+}
+
+MemberState
+inventory_host_state(const InventoryCluster *cluster, const LivenessHost *host)
+{
+        if (!cluster->liveness_known)
+                return MEMBER_UNKNOWN;
+        return host->alive ? MEMBER_UP : MEMBER_DOWN;
+}

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Two nouns that stand alone, status and stats: what the running router says of itself.
+ */
+#include "conf/conf_nearest.h"
+#include "router/ctl/api.h"
+#include "router/ctl/config.h"
+#include "router/ctl/nouns.h"
+#include "router/ctl/print.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* --- status --- */
+
+static void
+add_fact(Table *table, const char *name, const json_t *object, const char *key)
+{
+        g_autofree char *value = print_member(object, key);
+
+        table_add(table, name, value, NULL);
+}
+
+static void
+add_source(Table *table, const char *name, const json_t *document)
+{
+        const json_t *source = json_object_get(document, name);
+        g_autofree char *state = print_member(source, "state");
+        g_autofree char *error = print_member(source, "error");
+        g_autofree char *line =
+            strcmp(error, "-") == 0 ? g_strdup(state) : g_strdup_printf("%s: %s", state, error);
+
+        table_add(table, name, line, NULL);
+}
+
+static void
+add_reload(Table *table, const json_t *document)
+{
+        const json_t *reload = json_object_get(json_object_get(document, "config"), "reload");
+
+        if (json_integer_value(json_object_get(reload, "count")) == 0)
+                table_add(table, "reload", "none so far", NULL);
+        else if (json_is_true(json_object_get(reload, "ok")))
+                table_add(table, "reload", "ok", NULL);
+        else
+                add_fact(table, "reload failed", reload, "error");
+}
+
+static void
+add_view(Table *table, const json_t *document)
+{
+        const json_t *view = json_object_get(document, "view");
+        g_autofree char *clusters = print_member(view, "clusters");
+        g_autofree char *usable = print_member(view, "usable");
+        g_autofree char *age = print_member(view, "age_s");
+        const char *frozen = json_is_true(json_object_get(view, "frozen")) ? ", frozen" : "";
+        g_autofree char *line =
+            g_strdup_printf("%s clusters, %s usable; true %s s ago%s", clusters, usable, age, frozen);
+
+        if (json_is_true(json_object_get(document, "single_cluster")))
+                table_add(table, "clusters", "single-cluster mode", NULL);
+        else
+                table_add(table, "clusters", line, NULL);
+}
+
+static void
+print_status_routes(const json_t *document)
+{
+        g_autoptr(Table) table =
+            table_new("ROUTE", "STATE", "LANES", "CONSUMING", "IN FLIGHT", "IDLE FOR", "ERROR", NULL);
+        const json_t *route;
+        size_t i;
+
+        json_array_foreach(json_object_get(document, "routes"), i, route)
+        {
+                const json_t *idle_s = json_object_get(route, "last_progress_age_s");
+                g_autofree char *name = print_member(route, "route");
+                g_autofree char *state = print_member(route, "state");
+                g_autofree char *lanes = print_member(route, "lanes");
+                g_autofree char *consuming = print_member(route, "lanes_consuming");
+                g_autofree char *in_flight = print_member(route, "in_flight");
+                g_autofree char *idle = print_duration_us(json_number_value(idle_s) * G_USEC_PER_SEC);
+                g_autofree char *error = print_member(route, "error");
+
+                table_add(table, name, state, lanes, consuming, in_flight, idle, error, NULL);
+        }
+        table_print(table);
+}
+
+static void
+print_status(const json_t *document)
+{
+        g_autofree char *version = print_member(document, "version");
+        g_autoptr(Table) table = table_new("cluster-routerd", version, NULL);
+
+        add_fact(table, "pid", document, "pid");
+        add_fact(table, "uptime (s)", document, "uptime_s");
+        add_fact(table, "configuration", json_object_get(document, "config"), "path");
+        add_fact(table, "fingerprint", json_object_get(document, "config"), "fingerprint");
+        add_reload(table, document);
+        add_source(table, "redis", document);
+        add_source(table, "mysql", document);
+        add_view(table, document);
+        table_print(table);
+        puts("");
+        print_status_routes(document);
+}
+
+static int
+status(const Options *options, char **arguments)
+{
+        g_autoptr(Conf) conf = config_load(options);
+        int exit_status = EXIT_CONFIG;
+        json_t *document = conf ? api_get(conf, "/api/v1/status", &exit_status) : NULL;
+
+        if (document == NULL)
+                return exit_status;
+        if (options->json) {
+                print_json(document);
+                return EXIT_DONE;
+        }
+        print_status(document);
+        json_decref(document);
+        return EXIT_DONE;
+}
+
+/* --- stats --- */
+
+/* Keeps only that route in the document; false if it is not there. */
+static bool
+keep_route(json_t *document, const char *name)
+{
+        json_t *routes = json_object_get(document, "routes");
+        g_autoptr(GPtrArray) words = g_ptr_array_new();
+
+        for (size_t i = 0; i < json_array_size(routes); i++) {
+                json_t *route = json_array_get(routes, i);
+                const char *known = json_string_value(json_object_get(route, "route"));
+
+                if (g_strcmp0(known, name) == 0) {
+                        json_object_set_new(document, "routes", json_pack("[O]", route));
+                        return true;
+                }
+                if (known)
+                        g_ptr_array_add(words, (gpointer)known);
+        }
+        g_ptr_array_add(words, NULL);
+        g_autofree char *suggestion = conf_suggest(name, (const char *const *)words->pdata);
+        command_warn("no route \"%s\"%s", name, suggestion);
+        return false;
+}
+
+static void
+add_route(Table *table, const json_t *route)
+{
+        g_autofree char *name = print_member(route, "route");
+        g_autofree char *in = print_member(route, "in");
+        g_autofree char *delivered = print_member(route, "delivered");
+        g_autofree char *parked = print_member(route, "parked_in_queue");
+        g_autofree char *dead = print_member(route, "dead");
+        g_autofree char *expired = print_member(route, "expired");
+        g_autofree char *in_flight = print_member(route, "in_flight");
+        g_autofree char *p50 =
+            print_duration_us((double)json_integer_value(json_object_get(route, "hop_p50_us")));
+        g_autofree char *p99 =
+            print_duration_us((double)json_integer_value(json_object_get(route, "hop_p99_us")));
+        g_autofree char *state = print_member(route, "state");
+
+        table_add(table, name, "all", in, delivered, parked, dead, expired, in_flight, p50, p99, state, NULL);
+}
+
+static void
+add_cluster(Table *table, const json_t *route, const json_t *cluster)
+{
+        g_autofree char *route_name = print_member(route, "route");
+        g_autofree char *name = print_member(cluster, "cluster");
+        g_autofree char *delivered = print_member(cluster, "delivered");
+        g_autofree char *parked = print_member(cluster, "parked_in_queue");
+        g_autofree char *flow = print_member(cluster, "flow");
+
+        table_add(table, route_name, name, "-", delivered, parked, "-", "-", "-", "-", "-", flow, NULL);
+}
+
+static void
+print_stats(const json_t *document)
+{
+        g_autoptr(Table) table = table_new("ROUTE", "CLUSTER", "IN", "DELIVERED", "PARKED", "DEAD", "EXPIRED",
+                                           "IN FLIGHT", "P50", "P99", "STATE", NULL);
+        const json_t *route, *cluster;
+        size_t i, j;
+
+        json_array_foreach(json_object_get(document, "routes"), i, route)
+        {
+                add_route(table, route);
+                json_array_foreach(json_object_get(route, "clusters"), j, cluster)
+                {
+                        add_cluster(table, route, cluster);
+                }
+        }
+        table_print(table);
+}
+
+static int
+stats(const Options *options, char **arguments)
+{
+        g_autoptr(Conf) conf = config_load(options);
+        int exit_status = EXIT_CONFIG;
+        json_t *document = conf ? api_get(conf, "/api/v1/stats", &exit_status) : NULL;
+
+        if (document == NULL)
+                return exit_status;
+        if (arguments[0] && !keep_route(document, arguments[0])) {
+                json_decref(document);
+                return EXIT_DATA;
+        }
+        if (options->json) {
+                print_json(document);
+                return EXIT_DONE;
+        }
+        print_stats(document);
+        json_decref(document);
+        return EXIT_DONE;
+}
+
+const Command status_commands[] = {
+    {"status", NULL, "", 0, 0, "Show how the router is",
+     "Asks the running router, at the address of [http] listen.\n\n"
+     "JSON: {\"version\", \"pid\", \"started\", \"uptime_s\",\n"
+     "\"config\": {\"path\", \"fingerprint\", \"reload\": {\"ok\", \"error\", \"at\", \"count\"}},\n"
+     "\"single_cluster\", \"redis\": {\"state\": off|waiting|ok|lost, \"error\", \"ok_age_s\"}, \"mysql\": "
+     "{...},\n"
+     "\"view\": {\"generation\", \"age_s\", \"frozen\", \"clusters\", \"usable\", \"usable_hosts\"},\n"
+     "\"routes\": [{\"route\", \"state\": running|connecting|blocked|stopped, \"lanes\",\n"
+     "\"lanes_consuming\", \"lanes_blocked\", \"in_flight\", \"error\", \"last_progress_age_s\"}]}\n\n"
+     "Example: clusterctl status\n",
+     status},
+    {0},
+};
+
+const Command stats_commands[] = {
+    {"stats", NULL, "[ROUTE]", 0, 1, "Show what went where since the router started",
+     "Asks the running router, at the address of [http] listen. PARKED is what stands in a parking queue "
+     "now;\n"
+     "P50 and P99 are the times from a delivery to the router until its acknowledgement. The cluster \"-\"\n"
+     "stands for messages that reached no one cluster's queue.\n\n"
+     "JSON: {\"uptime_s\", \"routes\": [{\"route\", \"in\", \"in_flight\", \"dead\", \"expired\",\n"
+     "\"clusters\": [{\"cluster\", \"delivered\", \"parked\", \"unparked\", \"parked_now\",\n"
+     "\"parked_in_queue\", \"flow\": open|parking|unparking, ...}], \"reasons\": {CODE: COUNT}, ...}]}\n"
+     "It adds up: in = delivered + dead + expired + parked_now + in_flight. parked_now counts what this\n"
+     "router parked and nobody fetched through it; parked_in_queue also what stood there before.\n\n"
+     "Example: clusterctl stats volume -o json\n",
+     stats},
+    {0},
+};
