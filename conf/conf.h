@@ -144,6 +144,8 @@ typedef struct {
         GPtrArray *clusters; /* of ConfCluster *, in file order */
         GPtrArray *routes;   /* of ConfRoute *, in file order */
         GPtrArray *warnings; /* of char *, one per line: what is legal and probably not meant */
+
+        struct ConfText *text; /* private to conf/: groups and keys as written */
 } Conf;
 
 /*
