@@ -24,6 +24,7 @@ struct Damping {
 typedef struct {
         Damping *damping;
         const DampingRules *rules;
+        bool doubtful; /* redis may have lost data since the poll before */
         int64_t now_us;
 } Poll;
 
@@ -134,46 +135,51 @@ take_silence(const Poll *poll, DampedHost *host)
         host->died_us = seen_alive ? poll->now_us : 0;
 }
 
-static void
-take_host(const Poll *poll, DampedHost *host, const LivenessHost *found, bool forgotten)
+/*
+ * Who is no longer in the set has said goodbye, unless redis lost data: it is another process that knows
+ * less, or the counts that a router wrote there are gone too (and they are not written while the brake is
+ * on).
+ */
+static bool
+is_goodbye(const DampedHost *host, bool doubtful)
 {
-        bool left = host->registered && !found->registered && !forgotten;
+        return !doubtful && !host->held;
+}
+
+static void
+take_host(const Poll *poll, DampedHost *host, const LivenessHost *found, bool doubtful)
+{
+        bool left = host->registered && !found->registered;
         host->seen = true;
         host->configured = found->configured;
         host->registered = found->registered;
         if (found->alive)
                 take_beating(poll, host);
-        else if (left)
+        else if (left && is_goodbye(host, doubtful))
                 set_alive(host, false, poll->now_us);
         else
                 take_silence(poll, host);
 }
 
-/*
- * Who is neither in the file nor in the set has left, unless redis lost its data: then the counts that a
- * router wrote there are gone too (and are not written while the brake is on), and silence is no goodbye.
- */
 static void
-take_absent(const Poll *poll, GHashTable *hosts, bool forgotten)
+take_absent(const Poll *poll, GHashTable *hosts, bool doubtful)
 {
-        bool doubtful = forgotten || damping_is_frozen(poll->damping);
         GHashTableIter iter;
         gpointer value;
         g_hash_table_iter_init(&iter, hosts);
         while (g_hash_table_iter_next(&iter, NULL, &value)) {
                 DampedHost *host = value;
-                if (host->seen)
-                        continue;
-                if (doubtful)
-                        take_silence(poll, host);
-                else
+                if (!host->seen && is_goodbye(host, doubtful))
                         set_alive(host, false, poll->now_us);
+                else if (!host->seen)
+                        take_silence(poll, host);
         }
 }
 
 static void
 take_cluster(const Poll *poll, const LivenessCluster *cluster)
 {
+        bool doubtful = poll->doubtful || cluster->counts_missing;
         GHashTable *hosts = ensure_cluster(poll->damping, cluster->name);
         GHashTableIter iter;
         gpointer value;
@@ -184,10 +190,9 @@ take_cluster(const Poll *poll, const LivenessCluster *cluster)
                 return;
         for (guint i = 0; i < cluster->hosts->len; i++) {
                 const LivenessHost *found = cluster->hosts->pdata[i];
-                DampedHost *host = ensure_host(hosts, found->name, poll->now_us);
-                take_host(poll, host, found, cluster->counts_missing);
+                take_host(poll, ensure_host(hosts, found->name, poll->now_us), found, doubtful);
         }
-        take_absent(poll, hosts, cluster->counts_missing);
+        take_absent(poll, hosts, doubtful);
 }
 
 /* Fewer hosts beat than were believed alive, in the clusters that both sides know. */
@@ -349,9 +354,9 @@ void
 damping_update(Damping *damping, const DampingRules *rules, GPtrArray *clusters, bool restarted,
                int64_t now_us)
 {
-        Poll poll = {damping, rules, now_us};
+        Poll poll = {damping, rules, restarted && is_emptier(damping, clusters), now_us};
         g_autoptr(GHashTable) listed = g_hash_table_new(g_str_hash, g_str_equal);
-        if (restarted && is_emptier(damping, clusters))
+        if (poll.doubtful)
                 freeze(damping, &poll);
         for (guint i = 0; i < clusters->len; i++) {
                 const LivenessCluster *cluster = clusters->pdata[i];
@@ -387,12 +392,10 @@ damping_set_members(Damping *damping, const char *cluster, const char *const *me
 }
 
 void
-damping_restore(Damping *damping, const char *cluster, const char *host_name, bool configured, bool alive,
-                int64_t now_us)
+damping_restore(Damping *damping, const char *cluster, const char *host_name, bool alive, int64_t now_us)
 {
         DampedHost *host = ensure_host(ensure_cluster(damping, cluster), host_name, now_us);
         host->alive = alive;
-        host->configured = configured;
-        host->registered = !configured;
+        host->registered = true;
         host->evidence = EVIDENCE_SAVED;
 }

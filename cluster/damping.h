@@ -66,8 +66,7 @@ void damping_set_members(Damping *damping, const char *cluster, const char *cons
                          int64_t now_us);
 
 /* A host as the saved view has it; for a start without redis. */
-void damping_restore(Damping *damping, const char *cluster, const char *host, bool configured, bool alive,
-                     int64_t now_us);
+void damping_restore(Damping *damping, const char *cluster, const char *host, bool alive, int64_t now_us);
 
 /* Host name -> DampedHost *, or NULL if the cluster is not known here. Valid until the next change. */
 GHashTable *damping_hosts(const Damping *damping, const char *cluster);

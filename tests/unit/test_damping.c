@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: MIT */
+#include "cluster/damping.h"
+
+#include <string.h>
+
+/*
+ * A small world: clusters "a", "b", "c", ... of hosts "a0", "a1", ...; a poll shows who beats, who is
+ * registered, and whether redis still has the counts.
+ */
+enum { CLUSTERS_MAX = 4, HOSTS_MAX = 10, SECOND_US = G_USEC_PER_SEC };
+
+typedef struct {
+        Damping *damping;
+        DampingRules rules;
+        unsigned clusters;
+        unsigned hosts;
+        bool beats[CLUSTERS_MAX][HOSTS_MAX];
+        bool registered[CLUSTERS_MAX][HOSTS_MAX];
+        bool unknown[CLUSTERS_MAX];
+        bool counts_missing;
+        bool configured; /* all are members of the file */
+        int64_t now_us;
+} World;
+
+static void
+world_init(World *world, unsigned clusters, unsigned hosts)
+{
+        *world = (World){.damping = damping_new(), .clusters = clusters, .hosts = hosts, .now_us = 1};
+        world->rules = (DampingRules){
+            .rise = 1, .fall = 1, .brake_percent = 30, .ttl_us = 15 * SECOND_US, .window_us = 6 * SECOND_US};
+        memset(world->beats, true, sizeof world->beats);
+        memset(world->registered, true, sizeof world->registered);
+}
+
+static void
+world_clear(World *world)
+{
+        damping_free(world->damping);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(World, world_clear)
+
+static void
+add_host(const World *world, unsigned cluster, unsigned host, LivenessCluster *out_cluster)
+{
+        if (!world->registered[cluster][host] && !world->configured)
+                return;
+        LivenessHost *found = g_new0(LivenessHost, 1);
+        found->name = g_strdup_printf("%c%u", 'a' + (int)cluster, host);
+        found->configured = world->configured;
+        found->registered = world->registered[cluster][host];
+        found->alive = world->beats[cluster][host];
+        g_ptr_array_add(out_cluster->hosts, found);
+}
+
+static void
+poll_as(World *world, int64_t after_s, bool restarted)
+{
+        g_autoptr(GPtrArray) clusters = g_ptr_array_new_with_free_func((GDestroyNotify)liveness_cluster_free);
+        for (unsigned i = 0; i < world->clusters; i++) {
+                char name[] = {(char)('a' + i), '\0'};
+                LivenessCluster *cluster = liveness_cluster_new(name, NULL);
+                cluster->known = !world->unknown[i];
+                cluster->counts_missing = world->counts_missing;
+                for (unsigned j = 0; j < world->hosts && cluster->known; j++)
+                        add_host(world, i, j, cluster);
+                g_ptr_array_add(clusters, cluster);
+        }
+        world->now_us += after_s * SECOND_US;
+        damping_update(world->damping, &world->rules, clusters, restarted, world->now_us);
+}
+
+static void
+poll_after(World *world, int64_t seconds)
+{
+        poll_as(world, seconds, false);
+}
+
+static unsigned
+alive_in(const World *world, unsigned cluster)
+{
+        char name[] = {(char)('a' + cluster), '\0'};
+        GHashTable *hosts = damping_hosts(world->damping, name);
+        unsigned alive = 0;
+        GHashTableIter iter;
+        gpointer value;
+        if (hosts == NULL)
+                return 0;
+        g_hash_table_iter_init(&iter, hosts);
+        while (g_hash_table_iter_next(&iter, NULL, &value))
+                alive += ((DampedHost *)value)->alive;
+        return alive;
+}
+
+static unsigned
+alive(const World *world)
+{
+        unsigned total = 0;
+        for (unsigned i = 0; i < world->clusters; i++)
+                total += alive_in(world, i);
+        return total;
+}
+
+static void
+kill_hosts(World *world, unsigned cluster, unsigned first, unsigned count)
+{
+        memset(&world->beats[cluster][first], false, count);
+}
+
+static void
+leave(World *world, unsigned cluster, unsigned first, unsigned count)
+{
+        kill_hosts(world, cluster, first, count);
+        memset(&world->registered[cluster][first], false, count);
+}
+
+static void
+test_one_poll_is_enough_by_default(void)
+{
+        g_auto(World) world;
+        world_init(&world, 2, 5);
+        poll_after(&world, 1);
+        g_assert_cmpuint(alive(&world), ==, 10);
+        kill_hosts(&world, 0, 0, 1);
+        poll_after(&world, 1);
+        g_assert_cmpuint(alive(&world), ==, 9);
+        world.beats[0][0] = true;
+        poll_after(&world, 1);
+        g_assert_cmpuint(alive(&world), ==, 10);
+}
+
+static void
+test_rise_and_fall_count_polls(void)
+{
+        g_auto(World) world;
+        world_init(&world, 2, 5);
+        world.rules.rise = 2;
+        world.rules.fall = 3;
+        poll_after(&world, 1);
+        g_assert_cmpuint(alive(&world), ==, 10); /* nothing has flapped before the first poll */
+        kill_hosts(&world, 0, 0, 1);
+        poll_after(&world, 1);
+        poll_after(&world, 1);
+        g_assert_cmpuint(alive(&world), ==, 10);
+        poll_after(&world, 1);
+        g_assert_cmpuint(alive(&world), ==, 9);
+        world.beats[0][0] = true;
+        poll_after(&world, 1);
+        g_assert_cmpuint(alive(&world), ==, 9);
+        poll_after(&world, 1);
+        g_assert_cmpuint(alive(&world), ==, 10);
+}
+
+static void
+test_a_beat_between_starts_the_fall_anew(void)
+{
+        g_auto(World) world;
+        world_init(&world, 2, 5);
+        world.rules.fall = 2;
+        poll_after(&world, 1);
+        for (unsigned i = 0; i < 10; i++) {
+                world.beats[0][0] = i % 2 == 1;
+                poll_after(&world, 1);
+                g_assert_cmpuint(alive(&world), ==, 10);
+        }
+}
+
+static void
+test_mass_death_is_held_for_three_ttls(void)
+{
+        g_auto(World) world;
+        world_init(&world, 2, 5);
+        poll_after(&world, 1);
+        kill_hosts(&world, 0, 0, 2);
+        kill_hosts(&world, 1, 0, 2);
+        poll_after(&world, 1);
+        g_assert_true(damping_is_frozen(world.damping));
+        g_assert_cmpuint(alive(&world), ==, 10);
+        poll_after(&world, 44);
+        g_assert_cmpuint(alive(&world), ==, 10);
+        poll_after(&world, 1);
+        g_assert_cmpuint(alive(&world), ==, 6);
+        g_assert_false(damping_is_frozen(world.damping));
+        poll_after(&world, 1);
+        g_assert_cmpuint(alive(&world), ==, 6);
+        g_assert_false(damping_is_frozen(world.damping));
+}
+
+static void
+test_exactly_the_share_is_believed(void)
+{
+        g_auto(World) world;
+        world_init(&world, 2, 5);
+        poll_after(&world, 1);
+        kill_hosts(&world, 0, 0, 2);
+        kill_hosts(&world, 1, 0, 1);
+        poll_after(&world, 1);
+        g_assert_false(damping_is_frozen(world.damping));
+        g_assert_cmpuint(alive(&world), ==, 7);
+}
+
+static void
+test_two_deaths_are_never_a_mass(void)
+{
+        g_auto(World) world;
+        world_init(&world, 2, 1);
+        poll_after(&world, 1);
+        kill_hosts(&world, 0, 0, 1);
+        kill_hosts(&world, 1, 0, 1);
+        poll_after(&world, 1);
+        g_assert_cmpuint(alive(&world), ==, 0);
+}
+
+static void
+test_deaths_spread_over_polls_are_one_event(void)
+{
+        g_auto(World) world;
+        world_init(&world, 2, 5);
+        poll_after(&world, 1);
+        for (unsigned host = 0; host < 5; host++) {
+                kill_hosts(&world, 0, host, 1);
+                kill_hosts(&world, 1, host, 1);
+                poll_after(&world, 1);
+        }
+        g_assert_true(damping_is_frozen(world.damping));
+        g_assert_cmpuint(alive(&world), ==, 10);
+}
+
+static void
+test_one_cluster_without_power_is_believed(void)
+{
+        g_auto(World) world;
+        world_init(&world, 2, 10);
+        poll_after(&world, 1);
+        kill_hosts(&world, 0, 0, 10);
+        poll_after(&world, 1);
+        g_assert_false(damping_is_frozen(world.damping));
+        g_assert_cmpuint(alive_in(&world, 0), ==, 0);
+        g_assert_cmpuint(alive_in(&world, 1), ==, 10);
+}
+
+static void
+test_the_only_cluster_is_held(void)
+{
+        g_auto(World) world;
+        world_init(&world, 1, 10);
+        poll_after(&world, 1);
+        kill_hosts(&world, 0, 0, 10);
+        poll_after(&world, 1);
+        g_assert_true(damping_is_frozen(world.damping));
+        g_assert_cmpuint(alive(&world), ==, 10);
+}
+
+static void
+test_goodbyes_never_count(void)
+{
+        g_auto(World) world;
+        world_init(&world, 2, 10);
+        poll_after(&world, 1);
+        leave(&world, 0, 0, 10);
+        leave(&world, 1, 0, 9);
+        poll_after(&world, 1);
+        g_assert_false(damping_is_frozen(world.damping));
+        g_assert_cmpuint(alive(&world), ==, 1);
+        g_assert_cmpuint(g_hash_table_size(damping_hosts(world.damping, "a")), ==, 0);
+}
+
+static void
+test_goodbye_of_a_configured_host_skips_the_fall(void)
+{
+        g_auto(World) world;
+        world_init(&world, 2, 3);
+        world.configured = true;
+        world.rules.fall = 5;
+        poll_after(&world, 1);
+        leave(&world, 0, 0, 1);
+        poll_after(&world, 1);
+        g_assert_cmpuint(alive_in(&world, 0), ==, 2);
+        g_assert_cmpuint(g_hash_table_size(damping_hosts(world.damping, "a")), ==, 3);
+}
+
+static void
+test_a_goodbye_counts_while_others_are_held(void)
+{
+        g_auto(World) world;
+        world_init(&world, 2, 5);
+        poll_after(&world, 1);
+        kill_hosts(&world, 0, 0, 3);
+        kill_hosts(&world, 1, 0, 3);
+        poll_after(&world, 1);
+        g_assert_true(damping_is_frozen(world.damping));
+        leave(&world, 1, 4, 1);
+        poll_after(&world, 1);
+        g_assert_cmpuint(alive(&world), ==, 9);
+}
+
+static void
+test_a_flush_is_no_goodbye(void)
+{
+        g_auto(World) world;
+        world_init(&world, 2, 5);
+        poll_after(&world, 1);
+        leave(&world, 0, 0, 5);
+        leave(&world, 1, 0, 5);
+        world.counts_missing = true;
+        poll_after(&world, 1);
+        g_assert_true(damping_is_frozen(world.damping));
+        g_assert_cmpuint(alive(&world), ==, 10);
+
+        memset(world.beats, true, sizeof world.beats);
+        memset(world.registered, true, sizeof world.registered);
+        poll_after(&world, 5);
+        g_assert_false(damping_is_frozen(world.damping));
+        g_assert_cmpuint(alive(&world), ==, 10);
+}
+
+static void
+test_a_new_and_emptier_redis_is_not_believed_at_once(void)
+{
+        g_auto(World) world;
+        world_init(&world, 2, 5);
+        poll_after(&world, 1);
+        leave(&world, 0, 0, 1); /* an old snapshot: the counts are there, a host is not */
+        poll_as(&world, 1, true);
+        g_assert_true(damping_is_frozen(world.damping));
+        g_assert_cmpuint(alive(&world), ==, 10);
+        poll_after(&world, 44);
+        g_assert_cmpuint(alive(&world), ==, 10);
+        poll_after(&world, 2);
+        g_assert_cmpuint(alive(&world), ==, 9);
+}
+
+static void
+test_a_new_redis_that_knows_all_is_believed(void)
+{
+        g_auto(World) world;
+        world_init(&world, 2, 5);
+        poll_after(&world, 1);
+        poll_as(&world, 1, true);
+        g_assert_false(damping_is_frozen(world.damping));
+}
+
+static void
+test_an_unknown_cluster_stays_as_it_was(void)
+{
+        g_auto(World) world;
+        world_init(&world, 2, 5);
+        poll_after(&world, 1);
+        world.unknown[0] = true;
+        kill_hosts(&world, 0, 0, 5);
+        for (unsigned i = 0; i < 10; i++)
+                poll_after(&world, 10);
+        g_assert_cmpuint(alive(&world), ==, 10);
+}
+
+static void
+test_assumed_hosts_give_way_to_the_first_poll(void)
+{
+        static const char *const members[] = {"a0", "a1", "a2", "a3", "a4", NULL};
+        g_auto(World) world;
+        world_init(&world, 1, 5);
+        world.configured = true;
+        damping_set_members(world.damping, "a", members, true, world.now_us);
+        g_assert_cmpuint(alive(&world), ==, 5);
+        memset(world.registered, false, sizeof world.registered);
+        kill_hosts(&world, 0, 0, 4);
+        poll_after(&world, 1);
+        g_assert_false(damping_is_frozen(world.damping));
+        g_assert_cmpuint(alive(&world), ==, 1);
+}
+
+static void
+test_saved_hosts_give_way_to_the_same_redis_only(void)
+{
+        for (unsigned restarted = 0; restarted < 2; restarted++) {
+                g_auto(World) world;
+                world_init(&world, 2, 2);
+                for (unsigned i = 0; i < 4; i++) {
+                        char cluster[] = {(char)('a' + i / 2), '\0'};
+                        char host[] = {cluster[0], (char)('0' + i % 2), '\0'};
+                        damping_restore(world.damping, cluster, host, true, world.now_us);
+                }
+                g_assert_cmpuint(alive(&world), ==, 4);
+                memset(world.beats, false, sizeof world.beats);
+                poll_as(&world, 1, restarted == 1);
+                g_assert_cmpuint(alive(&world), ==, restarted == 1 ? 4 : 0);
+        }
+}
+
+static void
+test_members_of_the_file_come_and_go(void)
+{
+        static const char *const before[] = {"x", "y", NULL};
+        static const char *const after[] = {"y", "z", NULL};
+        g_autoptr(Damping) damping = damping_new();
+        damping_set_members(damping, "a", before, true, 1);
+        damping_set_members(damping, "a", after, false, 2);
+        GHashTable *hosts = damping_hosts(damping, "a");
+        g_assert_null(g_hash_table_lookup(hosts, "x"));
+        g_assert_true(((DampedHost *)g_hash_table_lookup(hosts, "y"))->alive);
+        g_assert_false(((DampedHost *)g_hash_table_lookup(hosts, "z"))->alive);
+}
+
+static void
+test_a_cluster_that_is_gone_is_forgotten(void)
+{
+        g_auto(World) world;
+        world_init(&world, 2, 5);
+        poll_after(&world, 1);
+        world.clusters = 1;
+        poll_after(&world, 1);
+        g_assert_false(damping_is_frozen(world.damping));
+        g_assert_null(damping_hosts(world.damping, "b"));
+}
+
+int
+main(int argc, char **argv)
+{
+        g_test_init(&argc, &argv, NULL);
+#define TEST(name, function) g_test_add_func("/damping/" name, test_##function)
+        TEST("one-poll-is-enough-by-default", one_poll_is_enough_by_default);
+        TEST("rise-and-fall-count-polls", rise_and_fall_count_polls);
+        TEST("a-beat-between-starts-the-fall-anew", a_beat_between_starts_the_fall_anew);
+        TEST("mass-death-is-held-for-three-ttls", mass_death_is_held_for_three_ttls);
+        TEST("exactly-the-share-is-believed", exactly_the_share_is_believed);
+        TEST("two-deaths-are-never-a-mass", two_deaths_are_never_a_mass);
+        TEST("deaths-spread-over-polls-are-one-event", deaths_spread_over_polls_are_one_event);
+        TEST("one-cluster-without-power-is-believed", one_cluster_without_power_is_believed);
+        TEST("the-only-cluster-is-held", the_only_cluster_is_held);
+        TEST("goodbyes-never-count", goodbyes_never_count);
+        TEST("goodbye-of-a-configured-host-skips-the-fall", goodbye_of_a_configured_host_skips_the_fall);
+        TEST("a-goodbye-counts-while-others-are-held", a_goodbye_counts_while_others_are_held);
+        TEST("a-flush-is-no-goodbye", a_flush_is_no_goodbye);
+        TEST("a-new-and-emptier-redis-is-not-believed-at-once",
+             a_new_and_emptier_redis_is_not_believed_at_once);
+        TEST("a-new-redis-that-knows-all-is-believed", a_new_redis_that_knows_all_is_believed);
+        TEST("an-unknown-cluster-stays-as-it-was", an_unknown_cluster_stays_as_it_was);
+        TEST("assumed-hosts-give-way-to-the-first-poll", assumed_hosts_give_way_to_the_first_poll);
+        TEST("saved-hosts-give-way-to-the-same-redis-only", saved_hosts_give_way_to_the_same_redis_only);
+        TEST("members-of-the-file-come-and-go", members_of_the_file_come_and_go);
+        TEST("a-cluster-that-is-gone-is-forgotten", a_cluster_that_is_gone_is_forgotten);
+        return g_test_run();
+}
