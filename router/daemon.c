@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * A reload builds everything that can fail first and only then touches what runs. A route whose text did not
+ * change keeps its lanes; of a changed one the old lanes settle and end before the new ones start, so that
+ * order holds.
+ */
+
+#include "router/daemon.h"
+#include "cluster/registry.h"
+#include "router/http.h"
+#include "router/lane.h"
+#include "router/stats.h"
+
+#include <glib-unix.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+enum { STATUS_EVERY_S = 5, FAIL_FAST_LOOK_MS = 100 };
+
+G_DEFINE_QUARK(daemon - error, daemon_error)
+
+typedef struct {
+        Lane *lane;
+        char *route;
+        char *fingerprint;
+        bool stopping;
+} LaneSlot;
+
+struct Daemon {
+        GMainLoop *loop;
+        Conf *conf;
+        Stats *stats;
+        Registry *registry;
+        Http *http;
+        GMutex lanes_lock; /* the registry's thread wakes lanes */
+        GPtrArray *lanes;  /* of LaneSlot * */
+        bool stopping;
+        char *failure; /* why --fail-fast gives up, or NULL */
+};
+
+/* ---- lanes ---- */
+
+static void
+lane_slot_free(void *data)
+{
+        LaneSlot *slot = data;
+
+        lane_free(slot->lane);
+        g_free(slot->route);
+        g_free(slot->fingerprint);
+        g_free(slot);
+}
+
+static void
+wake_lanes(void *user_data)
+{
+        Daemon *daemon = user_data;
+        g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&daemon->lanes_lock);
+
+        for (unsigned i = 0; daemon->lanes && i < daemon->lanes->len; i++)
+                lane_wake(((LaneSlot *)g_ptr_array_index(daemon->lanes, i))->lane);
+}
+
+static gboolean on_lane_done(gpointer user_data);
+
+static void
+start_lane(Daemon *daemon, const ConfRoute *route, unsigned number)
+{
+        LaneSlot *slot = g_new0(LaneSlot, 1);
+
+        slot->route = g_strdup(route->name);
+        slot->fingerprint = g_strdup(route->fingerprint);
+        slot->lane =
+            lane_new(daemon->conf, route, number, daemon->registry, daemon->stats, on_lane_done, daemon);
+
+        g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&daemon->lanes_lock);
+
+        g_ptr_array_add(daemon->lanes, slot);
+}
+
+/* A route waits while lanes of its former self still settle. */
+static bool
+has_lanes(const Daemon *daemon, const ConfRoute *route)
+{
+        for (unsigned i = 0; i < daemon->lanes->len; i++) {
+                if (g_strcmp0(((LaneSlot *)g_ptr_array_index(daemon->lanes, i))->route, route->name) == 0)
+                        return true;
+        }
+        return false;
+}
+
+static void
+start_missing(Daemon *daemon)
+{
+        for (unsigned i = 0; i < daemon->conf->routes->len; i++) {
+                const ConfRoute *route = g_ptr_array_index(daemon->conf->routes, i);
+                bool present = has_lanes(daemon, route);
+
+                for (unsigned n = 0; !present && n < route->lanes; n++)
+                        start_lane(daemon, route, n);
+        }
+}
+
+static void
+reap(Daemon *daemon)
+{
+        for (unsigned i = daemon->lanes->len; i-- > 0;) {
+                LaneSlot *slot = g_ptr_array_index(daemon->lanes, i);
+
+                if (!lane_is_done(slot->lane))
+                        continue;
+                g_mutex_lock(&daemon->lanes_lock);
+                g_ptr_array_steal_index_fast(daemon->lanes, i);
+                g_mutex_unlock(&daemon->lanes_lock);
+                lane_slot_free(slot);
+        }
+}
+
+static gboolean
+on_lane_done(gpointer user_data)
+{
+        Daemon *daemon = user_data;
+
+        reap(daemon);
+        if (!daemon->stopping)
+                start_missing(daemon);
+        else if (daemon->lanes->len == 0)
+                g_main_loop_quit(daemon->loop);
+        return G_SOURCE_REMOVE;
+}
+
+static void
+stop_slot(LaneSlot *slot)
+{
+        if (!slot->stopping)
+                lane_stop(slot->lane);
+        slot->stopping = true;
+}
+
+/* ---- start ---- */
+
+static bool
+start_services(Daemon *daemon, GError **error)
+{
+        g_autoptr(GError) reason = NULL;
+
+        daemon->registry = registry_new(daemon->conf, wake_lanes, daemon, &reason);
+        if (!daemon->registry) {
+                g_set_error_literal(error, DAEMON_ERROR, DAEMON_ERROR_CONFIG, reason->message);
+                return false;
+        }
+        if (!daemon->conf->http_address)
+                return true;
+        daemon->http = http_new(daemon->conf, daemon->stats, daemon->registry, &reason);
+        if (!daemon->http) {
+                g_set_error_literal(error, DAEMON_ERROR, DAEMON_ERROR_UNAVAILABLE, reason->message);
+                return false;
+        }
+        return true;
+}
+
+Daemon *
+daemon_new(Conf *conf, GError **error)
+{
+        g_autoptr(Daemon) daemon = g_new0(Daemon, 1);
+
+        g_mutex_init(&daemon->lanes_lock);
+        daemon->loop = g_main_loop_new(NULL, FALSE);
+        daemon->conf = conf_ref(conf);
+        daemon->stats = stats_new();
+        daemon->lanes = g_ptr_array_new_with_free_func(lane_slot_free);
+        stats_set_conf(daemon->stats, conf);
+        if (!start_services(daemon, error))
+                return NULL;
+        start_missing(daemon);
+        return g_steal_pointer(&daemon);
+}
+
+void
+daemon_free(Daemon *daemon)
+{
+        if (!daemon)
+                return;
+        for (unsigned i = 0; i < daemon->lanes->len; i++)
+                stop_slot(g_ptr_array_index(daemon->lanes, i));
+        http_free(daemon->http);
+        registry_free(daemon->registry); /* its thread wakes lanes, so it goes first */
+        g_ptr_array_unref(daemon->lanes);
+        stats_free(daemon->stats);
+        conf_unref(daemon->conf);
+        g_main_loop_unref(daemon->loop);
+        g_mutex_clear(&daemon->lanes_lock);
+        g_free(daemon->failure);
+        g_free(daemon);
+}
+
+/* ---- reload ---- */
+
+static void
+refuse_reload(Daemon *daemon, const char *why)
+{
+        g_warning("reload refused, the old configuration stays in force: %s", why);
+        stats_set_reload(daemon->stats, false, why);
+}
+
+static bool
+same_address(const Conf *a, const Conf *b)
+{
+        return g_strcmp0(a->http_address, b->http_address) == 0 && a->http_port == b->http_port;
+}
+
+/* All that can fail. On success HTTP and registry follow @conf. */
+static bool
+adopt_services(Daemon *daemon, Conf *conf, GError **error)
+{
+        bool moved = !same_address(daemon->conf, conf);
+        g_autoptr(Http) http = NULL;
+
+        if (moved && conf->http_address) {
+                http = http_new(conf, daemon->stats, daemon->registry, error);
+                if (!http)
+                        return false;
+        }
+        if (!registry_reload(daemon->registry, conf, error))
+                return false;
+        if (moved) {
+                http_free(daemon->http);
+                daemon->http = g_steal_pointer(&http);
+        }
+        return true;
+}
+
+/* The lane goes on as it is: its route is the same text, in a setting that is the same. */
+static bool
+is_unchanged(const LaneSlot *slot, const Conf *before, const Conf *after)
+{
+        const ConfRoute *route = conf_find_route(after, slot->route);
+
+        return route && g_strcmp0(route->fingerprint, slot->fingerprint) == 0 &&
+               conf_is_single_cluster(before) == conf_is_single_cluster(after);
+}
+
+static void
+adopt_lanes(Daemon *daemon, const Conf *before)
+{
+        for (unsigned i = 0; i < daemon->lanes->len; i++) {
+                LaneSlot *slot = g_ptr_array_index(daemon->lanes, i);
+
+                if (!is_unchanged(slot, before, daemon->conf))
+                        stop_slot(slot);
+        }
+        start_missing(daemon);
+}
+
+static void
+log_warnings(const Conf *conf)
+{
+        for (unsigned i = 0; i < conf->warnings->len; i++)
+                g_warning("%s", (const char *)g_ptr_array_index(conf->warnings, i));
+}
+
+static void
+tell_systemd_reloading(void)
+{
+        sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" G_GINT64_FORMAT, g_get_monotonic_time());
+}
+
+static void
+reload(Daemon *daemon)
+{
+        g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
+        g_autoptr(Conf) conf = conf_load(daemon->conf->path, errors);
+        g_autoptr(GError) error = NULL;
+
+        if (!conf) {
+                for (unsigned i = 1; i < errors->len; i++)
+                        g_warning("%s", (const char *)g_ptr_array_index(errors, i));
+                refuse_reload(daemon, g_ptr_array_index(errors, 0));
+                return;
+        }
+        if (!adopt_services(daemon, conf, &error)) {
+                refuse_reload(daemon, error->message);
+                return;
+        }
+        log_warnings(conf);
+
+        Conf *before = daemon->conf;
+
+        daemon->conf = g_steal_pointer(&conf);
+        stats_set_conf(daemon->stats, daemon->conf);
+        stats_set_reload(daemon->stats, true, NULL);
+        adopt_lanes(daemon, before);
+        conf_unref(before);
+        g_message("reloaded %s", daemon->conf->path);
+}
+
+/* ---- signals and status ---- */
+
+static gboolean
+on_hangup(gpointer user_data)
+{
+        Daemon *daemon = user_data;
+
+        if (!daemon->stopping) {
+                tell_systemd_reloading();
+                reload(daemon);
+                sd_notify(0, "READY=1");
+        }
+        return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+on_terminate(gpointer user_data)
+{
+        Daemon *daemon = user_data;
+
+        if (daemon->stopping) {
+                g_message("stopping at once: what is unsettled stays in its queues");
+                _exit(0);
+        }
+        g_message("stopping: settling what is in flight");
+        sd_notify(0, "STOPPING=1");
+        daemon->stopping = true;
+        for (unsigned i = 0; i < daemon->lanes->len; i++)
+                stop_slot(g_ptr_array_index(daemon->lanes, i));
+        if (daemon->lanes->len == 0)
+                g_main_loop_quit(daemon->loop);
+        return G_SOURCE_CONTINUE;
+}
+
+typedef struct {
+        unsigned routes;
+        unsigned consuming;
+        char *error; /* of the first route that is not connected */
+} RouteSummary;
+
+static void
+summarise_route(RouteStats *route, void *user_data)
+{
+        RouteSummary *summary = user_data;
+        int lanes = atomic_load(&route->lanes);
+
+        if (lanes == 0)
+                return;
+        summary->routes++;
+        summary->consuming += atomic_load(&route->lanes_consuming) == lanes;
+        g_mutex_lock(&route->lock);
+        if (route->error && !summary->error)
+                summary->error = g_strdup_printf("route %s: %s", route->route, route->error);
+        g_mutex_unlock(&route->lock);
+}
+
+static gboolean
+on_status(gpointer user_data)
+{
+        Daemon *daemon = user_data;
+        g_autoptr(View) view = registry_get_view(daemon->registry);
+        RouteSummary summary = {0};
+        unsigned usable = 0;
+
+        stats_each_route(daemon->stats, summarise_route, &summary);
+        for (unsigned i = 0; i < view->clusters->len; i++)
+                usable += view_cluster_is_usable(g_ptr_array_index(view->clusters, i));
+        sd_notifyf(0, "STATUS=%u/%u routes consuming, %u/%u clusters usable%s%s", summary.consuming,
+                   summary.routes, usable, view->clusters->len, summary.error ? "; " : "",
+                   summary.error ? summary.error : "");
+        g_free(summary.error);
+        return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+on_fail_fast(gpointer user_data)
+{
+        Daemon *daemon = user_data;
+        RouteSummary summary = {0};
+
+        stats_each_route(daemon->stats, summarise_route, &summary);
+        if (summary.error) {
+                daemon->failure = summary.error;
+                on_terminate(daemon);
+                return G_SOURCE_REMOVE;
+        }
+        return summary.consuming < daemon->conf->routes->len ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
+}
+
+bool
+daemon_run(Daemon *daemon, bool fail_fast, GError **error)
+{
+        g_unix_signal_add(SIGHUP, on_hangup, daemon);
+        g_unix_signal_add(SIGTERM, on_terminate, daemon);
+        g_unix_signal_add(SIGINT, on_terminate, daemon);
+        g_timeout_add_seconds(STATUS_EVERY_S, on_status, daemon);
+        if (fail_fast)
+                g_timeout_add(FAIL_FAST_LOOK_MS, on_fail_fast, daemon);
+        log_warnings(daemon->conf);
+        sd_notify(0, "READY=1");
+        on_status(daemon);
+        g_main_loop_run(daemon->loop);
+        if (!daemon->failure)
+                return true;
+        g_set_error(error, DAEMON_ERROR, DAEMON_ERROR_UNAVAILABLE, "%s (--fail-fast)", daemon->failure);
+        return false;
+}

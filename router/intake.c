@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Consumers are numbered, and the number is their tag ("c0", "c17"), so that a delivery tells where it came
+ * from without a look-up. Nothing here waits for the broker: consume and cancel are sent without asking for
+ * an answer, since a call made while deliveries stream in would have to step over all of them.
+ */
+
+#include "router/intake.h"
+#include "router/topology.h"
+
+#include <amqp_framing.h>
+#include <gio/gio.h>
+
+enum { GAP_PATIENCE_US = 50 * 1000 };
+
+struct Intake {
+        Link *link;
+        Ledger *ledger;
+        uint64_t generation; /* of the channel that the ledger belongs to */
+};
+
+static bool
+check_reply(amqp_connection_state_t connection, const char *what, GError **error)
+{
+        amqp_rpc_reply_t reply = amqp_get_rpc_reply(connection);
+
+        if (reply.reply_type == AMQP_RESPONSE_NORMAL)
+                return true;
+
+        g_autofree char *why = link_describe_reply(reply);
+
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "%s: %s", what, why);
+        return false;
+}
+
+static bool
+set_up_shared(amqp_connection_state_t connection, const Conf *conf, const ConfRoute *route, GError **error)
+{
+        g_autofree char *what = g_strdup_printf("cannot consume queue \"%s\"", route->queue);
+
+        if (topology_ensure_intake(connection, LINK_CHANNEL, conf, route, error) != TOPOLOGY_OK)
+                return false;
+        amqp_basic_qos(connection, LINK_CHANNEL, 0, (uint16_t)route->prefetch, 0);
+        if (!check_reply(connection, "cannot set prefetch", error))
+                return false;
+        amqp_basic_consume(connection, LINK_CHANNEL, amqp_cstring_bytes(route->queue),
+                           amqp_cstring_bytes("c0"), 0, 0, 0, amqp_empty_table);
+        return check_reply(connection, what, error);
+}
+
+static bool
+set_up_parking(amqp_connection_state_t connection, const Conf *conf, const ConfRoute *route, GError **error)
+{
+        return true;
+}
+
+static Intake *
+make(Conf *conf, const ConfRoute *route, int wake_fd, const char *role, LinkSetup setup)
+{
+        Intake *intake = g_new0(Intake, 1);
+        LinkOptions options = {.conf = conf,
+                               .route = route,
+                               .urls = (const char *const *)conf->broker_urls,
+                               .tls = &conf->broker_tls,
+                               .role = role,
+                               .setup = setup,
+                               .wake_fd = wake_fd};
+
+        intake->link = link_new(&options);
+        intake->ledger = ledger_new();
+        return intake;
+}
+
+Intake *
+intake_new(Conf *conf, const ConfRoute *route, int wake_fd)
+{
+        return make(conf, route, wake_fd, "intake", set_up_shared);
+}
+
+Intake *
+intake_new_parking(Conf *conf, const ConfRoute *route, int wake_fd)
+{
+        return make(conf, route, wake_fd, "parking", set_up_parking);
+}
+
+void
+intake_free(Intake *intake)
+{
+        if (!intake)
+                return;
+        link_free(intake->link);
+        ledger_free(intake->ledger);
+        g_free(intake);
+}
+
+Link *
+intake_link(Intake *intake)
+{
+        return intake->link;
+}
+
+Ledger *
+intake_ledger(Intake *intake)
+{
+        return intake->ledger;
+}
+
+static IntakeEventKind
+on_event(Intake *intake, const LinkEvent *event, Message **out_message)
+{
+        switch (event->kind) {
+        case LINK_EVENT_DELIVERY:
+                *out_message = event->message;
+                return INTAKE_MESSAGE;
+        case LINK_EVENT_CANCEL_OK:
+                return INTAKE_CANCELLED;
+        case LINK_EVENT_CANCELLED:
+                link_fail(intake->link, "the broker ended the consumer: its queue was deleted or moved");
+                return INTAKE_LOST;
+        case LINK_EVENT_CHANNEL_CLOSED:
+                link_fail(intake->link, "the broker closed the channel: %s", event->text);
+                return INTAKE_LOST;
+        case LINK_EVENT_LOST:
+                return INTAKE_LOST;
+        default:
+                message_free(event->message);
+                return INTAKE_NOTHING;
+        }
+}
+
+IntakeEventKind
+intake_next(Intake *intake, Message **out_message)
+{
+        IntakeEventKind kind = INTAKE_NOTHING;
+        LinkEvent event;
+
+        /* The link may also have failed elsewhere, in a send. */
+        if (intake->generation != link_generation(intake->link) || link_state(intake->link) != LINK_UP) {
+                intake->generation = link_generation(intake->link);
+                if (ledger_count(intake->ledger) > 0)
+                        return INTAKE_LOST;
+                ledger_reset(intake->ledger, NULL, NULL);
+        }
+        while (kind == INTAKE_NOTHING && link_next(intake->link, &event) != LINK_EVENT_NOTHING)
+                kind = on_event(intake, &event, out_message);
+        return kind;
+}
+
+void
+intake_consume(Intake *intake, int number, const char *queue, unsigned prefetch)
+{
+        g_autofree char *tag = g_strdup_printf("c%d", number);
+        amqp_basic_qos_t qos = {.prefetch_count = (uint16_t)prefetch};
+        amqp_basic_consume_t consume = {
+            .queue = amqp_cstring_bytes(queue), .consumer_tag = amqp_cstring_bytes(tag), .nowait = 1};
+
+        if (link_send(intake->link, LINK_CHANNEL, AMQP_BASIC_QOS_METHOD, &qos))
+                link_send(intake->link, LINK_CHANNEL, AMQP_BASIC_CONSUME_METHOD, &consume);
+}
+
+void
+intake_cancel(Intake *intake, int number)
+{
+        g_autofree char *tag = g_strdup_printf("c%d", number);
+        amqp_basic_cancel_t cancel = {.consumer_tag = amqp_cstring_bytes(tag), .nowait = 1};
+
+        if (link_state(intake->link) == LINK_UP)
+                link_send(intake->link, LINK_CHANNEL, AMQP_BASIC_CANCEL_METHOD, &cancel);
+}
+
+void
+intake_stop(Intake *intake)
+{
+        amqp_basic_cancel_t cancel = {.consumer_tag = amqp_cstring_bytes("c0")};
+
+        if (link_state(intake->link) == LINK_UP)
+                link_send(intake->link, LINK_CHANNEL, AMQP_BASIC_CANCEL_METHOD, &cancel);
+}
+
+static bool
+tell(Intake *intake, LedgerAckKind kind, uint64_t tag)
+{
+        amqp_basic_ack_t ack = {.delivery_tag = tag, .multiple = kind == LEDGER_ACK_UPTO};
+        amqp_basic_nack_t back = {.delivery_tag = tag, .requeue = 1};
+
+        if (kind == LEDGER_BACK_ONE)
+                return link_send(intake->link, LINK_CHANNEL, AMQP_BASIC_NACK_METHOD, &back);
+        return link_send(intake->link, LINK_CHANNEL, AMQP_BASIC_ACK_METHOD, &ack);
+}
+
+void
+intake_flush(Intake *intake, int64_t now_us)
+{
+        uint64_t tag;
+        LedgerAckKind kind;
+
+        if (link_state(intake->link) != LINK_UP)
+                return;
+        while ((kind = ledger_next_ack(intake->ledger, now_us, GAP_PATIENCE_US, &tag)) != LEDGER_ACK_NONE) {
+                if (!tell(intake, kind, tag))
+                        return;
+        }
+}

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The thread. It goes round: tend the connections, take the newest view, read what came in, hear what became
+ * of what went out, acknowledge, and sleep until a socket has news. It never waits for anything but its own
+ * brokers.
+ *
+ * The shared queue is consumed only while something can be published: otherwise its messages would lie here
+ * unacknowledged until the broker's patience (consumer_timeout) ends.
+ */
+
+#include "router/lane.h"
+#include "router/lane_state.h"
+#include "router/topology.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum {
+        READ_SHARED = 64,  /* messages per turn */
+        READ_PARKED = 128, /* more than is parked meanwhile, so that a parking queue comes to its end */
+        TICK_US = 20 * 1000,
+        SLEEP_BUSY_MS = 20, /* while something waits for its time */
+        SLEEP_MS = 500,     /* else; heartbeats must be served */
+};
+
+/* ---- connections ---- */
+
+static void
+report(Lane *lane, const char *error)
+{
+        if (g_strcmp0(error, lane->reported) == 0)
+                return;
+        if (error && !lane->reported) {
+                g_warning("route %s: %s", lane->route->name, error);
+                stats_add(&lane->stats->reconnects, 1);
+        } else if (!error) {
+                g_message("route %s: connected again", lane->route->name);
+        }
+        g_free(lane->reported);
+        lane->reported = g_strdup(error);
+        route_stats_set_error(lane->stats, error);
+}
+
+static void
+tell_statistics(Lane *lane)
+{
+        bool consuming = link_state(intake_link(lane->shared)) == LINK_UP && lane->stop_us == 0;
+        bool blocked = link_is_blocked(outlet_link(lane->outlet));
+        const char *error = link_error(outlet_link(lane->outlet));
+
+        if (consuming != lane->consuming)
+                atomic_fetch_add(&lane->stats->lanes_consuming, consuming ? 1 : -1);
+        if (blocked != lane->blocked)
+                atomic_fetch_add(&lane->stats->lanes_blocked, blocked ? 1 : -1);
+        if (consuming && !lane->consuming && !lane->reported)
+                g_message("route %s: consuming %s", lane->route->name, lane->route->queue);
+        lane->consuming = consuming;
+        lane->blocked = blocked;
+        if (lane->stop_us == 0)
+                report(lane, error ? error : link_error(intake_link(lane->shared)));
+}
+
+/* Nothing can be published: after the hold time all deliveries go back to the broker, and none is taken. */
+static void
+guard_against_stuck(Lane *lane, bool can_publish)
+{
+        if (can_publish) {
+                lane->stuck_us = 0;
+                return;
+        }
+        if (lane->stuck_us == 0)
+                lane->stuck_us = lane->now_us;
+        if (lane->now_us - lane->stuck_us < lane->conf->hold_time_ms * 1000)
+                return;
+        if (link_state(intake_link(lane->shared)) == LINK_UP)
+                link_fail(intake_link(lane->shared),
+                          "nothing can be published: messages stay in their queue");
+        if (link_state(intake_link(lane->parking)) == LINK_UP)
+                link_fail(intake_link(lane->parking), "nothing can be published");
+}
+
+static void
+tend_links(Lane *lane)
+{
+        Link *out = outlet_link(lane->outlet);
+        bool can_publish = link_tick(out, lane->now_us) == LINK_UP && !link_is_blocked(out);
+        Link *in[] = {intake_link(lane->shared), intake_link(lane->parking)};
+
+        guard_against_stuck(lane, can_publish);
+        for (unsigned i = 0; i < G_N_ELEMENTS(in); i++) {
+                /* A link that was just lost is not dialled while its deliveries are still in the books. */
+                if (link_state(in[i]) != LINK_DOWN || (can_publish && lane->stop_us == 0))
+                        link_tick(in[i], lane->now_us);
+        }
+        tell_statistics(lane);
+}
+
+/* ---- the turn ---- */
+
+static void
+follow_registry(Lane *lane)
+{
+        if (lane->view && lane->view->generation == registry_generation(lane->registry))
+                return;
+
+        View *old = lane->view;
+
+        lane->view = registry_get_view(lane->registry);
+        lane_follow_view(lane);
+        view_unref(old);
+}
+
+static bool
+read_intake(Lane *lane, Intake *intake, unsigned limit)
+{
+        Message *message = NULL;
+        unsigned count = 0;
+
+        while (count < limit && (lane->in_flight_bytes <= lane->conf->in_flight_bytes ||
+                                 link_state(intake_link(intake)) != LINK_UP)) {
+                switch (intake_next(intake, &message)) {
+                case INTAKE_NOTHING:
+                        return count > 0;
+                case INTAKE_MESSAGE:
+                        lane_receive(lane, intake, message);
+                        count++;
+                        break;
+                case INTAKE_LOST:
+                        lane_drop_all(lane, intake);
+                        return true;
+                case INTAKE_CANCELLED:
+                        lane->cancelled = true;
+                        break;
+                }
+        }
+        return count > 0;
+}
+
+static void
+read_clock(Lane *lane)
+{
+        lane->now_us = g_get_monotonic_time();
+        lane->now_unix_ms = g_get_real_time() / 1000;
+}
+
+/* One round; true if anything happened, so that it should not sleep yet. */
+static bool
+turn(Lane *lane)
+{
+        bool busy = false;
+
+        read_clock(lane);
+        tend_links(lane);
+        follow_registry(lane);
+        busy |= lane_collect(lane);
+        lane_flush(lane);
+        busy |= read_intake(lane, lane->parking, READ_PARKED);
+        busy |= read_intake(lane, lane->shared, READ_SHARED);
+        busy |= lane_collect(lane);
+        if (lane->now_us >= lane->tick_us) {
+                lane->tick_us = lane->now_us + TICK_US;
+                lane_tend_flows(lane);
+        }
+        read_clock(lane);
+        intake_flush(lane->shared, lane->now_us);
+        intake_flush(lane->parking, lane->now_us);
+        lane_sweep_ledger(lane, lane->shared);
+        lane_sweep_ledger(lane, lane->parking);
+        atomic_store_explicit(&lane->stats->in_flight,
+                              (int64_t)ledger_open_count(intake_ledger(lane->shared)), memory_order_relaxed);
+        return busy;
+}
+
+static bool
+is_waiting(const Lane *lane)
+{
+        if (lane->stalled->len > 0 || lane->stop_us != 0 || ledger_count(intake_ledger(lane->shared)) > 0)
+                return true;
+        for (unsigned i = 0; i < lane->flows->len; i++) {
+                const Flow *flow = g_ptr_array_index(lane->flows, i);
+
+                if (flow->passing || flow->wants_pass || !flow->checked)
+                        return true;
+        }
+        return false;
+}
+
+static void
+nap(Lane *lane)
+{
+        Link *links[] = {outlet_link(lane->outlet), intake_link(lane->shared), intake_link(lane->parking)};
+        struct pollfd sockets[G_N_ELEMENTS(links) + 1] = {{.fd = lane->wake_fd, .events = POLLIN}};
+        uint64_t woken;
+
+        for (unsigned i = 0; i < G_N_ELEMENTS(links); i++) {
+                if (link_has_buffered(links[i]))
+                        return;
+                sockets[i + 1] = (struct pollfd){.fd = link_fd(links[i]), .events = POLLIN};
+        }
+        /* Messages held back by a full socket go on as soon as it takes more. */
+        if (lane->stalled->len > 0 && !link_has_room(links[0]) && !link_is_blocked(links[0]))
+                sockets[1].events |= POLLOUT;
+        if (poll(sockets, G_N_ELEMENTS(sockets), is_waiting(lane) ? SLEEP_BUSY_MS : SLEEP_MS) > 0 &&
+            (sockets[0].revents & POLLIN) && read(lane->wake_fd, &woken, sizeof(woken)) < 0 &&
+            errno != EAGAIN)
+                g_warning("route %s: eventfd: %s", lane->route->name, g_strerror(errno));
+}
+
+/* ---- the end ---- */
+
+static void
+begin_stop(Lane *lane)
+{
+        lane->stop_us = lane->now_us;
+        intake_stop(lane->shared);
+        for (unsigned i = 0; i < lane->flows->len; i++)
+                lane_break_pass(lane, g_ptr_array_index(lane->flows, i));
+}
+
+static bool
+is_settled(const Lane *lane)
+{
+        bool quiet = lane->cancelled || link_state(intake_link(lane->shared)) != LINK_UP;
+
+        if (lane->now_us - lane->stop_us >= lane->conf->drain_deadline_ms * 1000)
+                return true;
+        return quiet && ledger_open_count(intake_ledger(lane->shared)) == 0 &&
+               ledger_open_count(intake_ledger(lane->parking)) == 0 && outlet_unconfirmed(lane->outlet) == 0;
+}
+
+/* Closing the consuming connections gives everything unsettled back to the broker. */
+static void
+close_all(Lane *lane)
+{
+        OutletEvent event;
+
+        link_close(intake_link(lane->shared));
+        link_close(intake_link(lane->parking));
+        lane_drop_all(lane, lane->shared);
+        lane_drop_all(lane, lane->parking);
+        outlet_abandon(lane->outlet, "stopping");
+        while (outlet_next(lane->outlet, &event) != OUTLET_NOTHING) {
+                ((Delivery *)event.flight)->target->unconfirmed--;
+                lane_settle(lane, (Delivery *)event.flight, REASON_LIVE);
+        }
+        link_close(outlet_link(lane->outlet));
+        tell_statistics(lane);
+        atomic_store(&lane->stats->in_flight, 0);
+        atomic_fetch_sub(&lane->stats->lanes, 1);
+}
+
+static void *
+lane_thread(void *data)
+{
+        Lane *lane = data;
+
+        atomic_fetch_add(&lane->stats->lanes, 1);
+        while (lane->stop_us == 0 || !is_settled(lane)) {
+                bool busy = turn(lane);
+
+                if (lane->stop_us == 0 && g_atomic_int_get(&lane->stopping))
+                        begin_stop(lane);
+                else if (!busy)
+                        nap(lane);
+        }
+        close_all(lane);
+        g_atomic_int_set(&lane->done, 1);
+        g_idle_add(lane->on_done, lane->user_data);
+        return NULL;
+}
+
+/* ---- for the main thread ---- */
+
+static void
+free_queue_target(void *data)
+{
+        target_clear(data);
+        g_free(data);
+}
+
+static void
+build(Lane *lane)
+{
+        const Conf *conf = lane->conf;
+        g_autofree char *dead = topology_dead_queue(lane->route);
+
+        lane->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+        lane->reader = envelope_reader_new(lane->route);
+        lane->publication = publication_new();
+        lane->scratch = g_string_new(NULL);
+        lane->shared = intake_new(lane->conf, lane->route, lane->wake_fd);
+        lane->parking = intake_new_parking(lane->conf, lane->route, lane->wake_fd);
+        lane->outlet = outlet_new(lane->conf, lane->route, (const char *const *)conf->broker_urls,
+                                  &conf->broker_tls, lane->wake_fd);
+        lane->flows = g_ptr_array_new_with_free_func((GDestroyNotify)flow_free);
+        lane->flow_names = g_hash_table_new(g_str_hash, g_str_equal);
+        lane->queues = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_queue_target);
+        lane->stalled = g_ptr_array_new();
+        target_init(&lane->dead, TARGET_DEAD, NULL, lane->outlet, "", dead, "", true, conf);
+}
+
+Lane *
+lane_new(Conf *conf, const ConfRoute *route, unsigned number, Registry *registry, Stats *stats,
+         GSourceFunc on_done, void *user_data)
+{
+        Lane *lane = g_new0(Lane, 1);
+
+        lane->conf = conf_ref(conf);
+        lane->route = route;
+        lane->number = number;
+        lane->registry = registry;
+        lane->stats = stats_route(stats, route->name);
+        lane->on_done = on_done;
+        lane->user_data = user_data;
+        build(lane);
+        lane->thread = g_thread_new("lane", lane_thread, lane);
+        return lane;
+}
+
+void
+lane_wake(Lane *lane)
+{
+        uint64_t one = 1;
+
+        if (write(lane->wake_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+                g_warning("route %s: eventfd: %s", lane->route->name, g_strerror(errno));
+}
+
+void
+lane_stop(Lane *lane)
+{
+        g_atomic_int_set(&lane->stopping, 1);
+        lane_wake(lane);
+}
+
+bool
+lane_is_done(const Lane *lane)
+{
+        return g_atomic_int_get(&lane->done);
+}
+
+void
+lane_free(Lane *lane)
+{
+        if (!lane)
+                return;
+        g_thread_join(lane->thread);
+        target_clear(&lane->dead);
+        g_hash_table_unref(lane->queues);
+        g_hash_table_unref(lane->flow_names);
+        g_ptr_array_unref(lane->flows);
+        g_ptr_array_unref(lane->stalled);
+        intake_free(lane->shared);
+        intake_free(lane->parking);
+        outlet_free(lane->outlet);
+        publication_free(lane->publication);
+        envelope_reader_free(lane->reader);
+        g_string_free(lane->scratch, TRUE);
+        view_unref(lane->view);
+        conf_unref(lane->conf);
+        g_free(lane->flow_of);
+        g_free(lane->reported);
+        close(lane->wake_fd);
+        g_free(lane);
+}

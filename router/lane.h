@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "cluster/registry.h"
+#include "conf/conf.h"
+#include "router/stats.h"
+
+#include <glib.h>
+#include <stdbool.h>
+
+/*
+ * A lane: one thread that carries a route, with its own connections and its own books. Lanes share nothing
+ * but counters and views, so several lanes of a route are like several routers.
+ *
+ *     intake -> envelope -> decide -> outlet -> (broker confirms) -> ledger -> intake acks
+ *
+ * These functions are for the main thread.
+ */
+typedef struct Lane Lane;
+
+/* Starts the thread. @on_done is called once in the main loop after the lane has come to its end (lane_stop).
+ */
+Lane *lane_new(Conf *conf, const ConfRoute *route, unsigned number, Registry *registry, Stats *stats,
+               GSourceFunc on_done, void *user_data);
+
+/* Stop consuming, settle what is in flight, close. Returns at once; done after [broker] drain_deadline at the
+ * latest. */
+void lane_stop(Lane *lane);
+bool lane_is_done(const Lane *lane);
+
+/* The view has news. Any thread. */
+void lane_wake(Lane *lane);
+
+/* Joins the thread (after lane_stop(): blocks until it is done). NULL is fine. */
+void lane_free(Lane *lane);

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Clusters as a lane sees them. Queues are made in small portions between the messages, or when a message
+ * needs one first; parking queues are consumed while their cluster is usable, and looked at now and then
+ * while nothing is known to be in them, because another router may have parked something and gone.
+ */
+
+#include "router/lane_state.h"
+#include "router/topology.h"
+
+#include <string.h>
+
+enum { PREPARE_PORTION_US = 5 * 1000, LOOK_EVERY_US = 10 * 1000 * 1000, LOOK_PAUSE_US = 200 * 1000 };
+
+/* ---- making flows ---- */
+
+static Flow *
+add_flow(Lane *lane, const char *name, bool with_destination)
+{
+        ClusterStats *stats = route_stats_cluster(lane->stats, name);
+        Flow *flow = flow_new(lane->conf, lane->route, name, (int)lane->flows->len, lane->outlet, stats);
+
+        if (with_destination)
+                flow_set_destination(flow, lane->conf, lane->route, lane->outlet);
+        g_ptr_array_add(lane->flows, flow);
+        g_hash_table_insert(lane->flow_names, flow->name, flow);
+        return flow;
+}
+
+Flow *
+lane_flow(Lane *lane, const ViewCluster *cluster)
+{
+        Flow **slot = &lane->flow_of[cluster->index];
+
+        if (*slot)
+                return *slot;
+        *slot = g_hash_table_lookup(lane->flow_names, cluster->name);
+        if (!*slot)
+                *slot = add_flow(lane, cluster->name, true);
+        (*slot)->cluster = cluster;
+        return *slot;
+}
+
+Target *
+lane_queue_target(Lane *lane, const char *queue)
+{
+        Target *target = g_hash_table_lookup(lane->queues, queue);
+
+        if (target)
+                return target;
+        target = g_new0(Target, 1);
+        target_init(target, TARGET_QUEUE, NULL, lane->outlet, "", queue, "", true, lane->conf);
+        g_hash_table_insert(lane->queues, target->key, target);
+        return target;
+}
+
+void
+lane_follow_view(Lane *lane)
+{
+        const GPtrArray *clusters = lane->view->clusters;
+
+        if (!lane->common)
+                lane->common = add_flow(lane, "", lane->view->single);
+        for (unsigned i = 0; i < lane->flows->len; i++)
+                ((Flow *)g_ptr_array_index(lane->flows, i))->cluster = NULL;
+        lane->n_flow_of = clusters->len;
+        lane->flow_of = g_renew(Flow *, lane->flow_of, MAX(clusters->len, 1));
+        memset(lane->flow_of, 0, sizeof(Flow *) * clusters->len);
+        for (unsigned i = 0; i < clusters->len; i++)
+                lane_flow(lane, g_ptr_array_index(clusters, i));
+}
+
+/* ---- queues ---- */
+
+static bool
+can_call(Lane *lane)
+{
+        Link *link = outlet_link(lane->outlet);
+
+        /* A blocked broker does not answer declares. */
+        return link_state(link) == LINK_UP && !link_is_blocked(link) && link_open_side(link);
+}
+
+static void
+on_result(Lane *lane, TopologyResult result, const GError *error)
+{
+        if (result == TOPOLOGY_LOST)
+                link_fail(outlet_link(lane->outlet), "%s", error ? error->message : "no answer");
+        else if (result == TOPOLOGY_REFUSED)
+                g_warning("route %s: %s", lane->route->name, error->message);
+}
+
+static bool
+declare(Lane *lane, Target *target, uint32_t *out_messages)
+{
+        Delivery nobody = {0};
+        amqp_bytes_t exchange, key;
+        g_autoptr(GError) error = NULL;
+
+        if (!can_call(lane))
+                return false;
+        if (!target_address(target, &nobody, lane->route, lane->scratch, &exchange, &key))
+                return target->declared = true;
+
+        g_autofree char *queue = g_strndup(key.bytes, key.len);
+        TopologyResult result =
+            topology_ensure_queue(link_connection(outlet_link(target->outlet)), LINK_SIDE_CHANNEL, queue,
+                                  lane->conf->quorum, out_messages, &error);
+
+        on_result(lane, result, error);
+        /* Refused: it may be there all the same; publishing will tell. */
+        target->declared = result != TOPOLOGY_LOST;
+        return target->declared;
+}
+
+/* What lies in the parking queue already belongs before what comes now. */
+static void
+found_parked(Lane *lane, Flow *flow, uint32_t messages)
+{
+        int64_t own = (int64_t)stats_read(&flow->stats->parked) - (int64_t)stats_read(&flow->stats->unparked);
+
+        flow->look_us = lane->now_us;
+        if (lane->number == 0)
+                atomic_store_explicit(&flow->stats->parked_found, (int64_t)messages - own,
+                                      memory_order_relaxed);
+        if (messages == 0)
+                return;
+        flow->wants_pass = true;
+        if (!flow->checked && !flow_is_common(flow))
+                flow_park(flow, REASON_CLUSTER_DOWN);
+}
+
+static bool
+prepare_flow(Lane *lane, Flow *flow)
+{
+        uint32_t messages = 0;
+
+        if (!flow->parking.declared) {
+                if (!declare(lane, &flow->parking, &messages))
+                        return false;
+                found_parked(lane, flow, messages);
+        }
+        if (flow->has_destination && !flow->destination.declared && !declare(lane, &flow->destination, NULL))
+                return false;
+        flow->checked = true;
+        return true;
+}
+
+bool
+lane_prepare(Lane *lane, Target *target)
+{
+        if (target->flow && !target->flow->checked)
+                return prepare_flow(lane, target->flow);
+        return target->declared || declare(lane, target, NULL);
+}
+
+/* A new connection may lead to a broker that knows none of the queues. */
+static void
+forget_declared(Lane *lane)
+{
+        GHashTableIter queues;
+        Target *target;
+
+        for (unsigned i = 0; i < lane->flows->len; i++) {
+                Flow *flow = g_ptr_array_index(lane->flows, i);
+
+                flow->checked = false;
+                flow->parking.declared = !flow->parking.declare;
+                flow->destination.declared = !flow->destination.declare;
+        }
+        lane->dead.declared = false;
+        g_hash_table_iter_init(&queues, lane->queues);
+        while (g_hash_table_iter_next(&queues, NULL, (void **)&target))
+                target->declared = false;
+}
+
+/* ---- passes ---- */
+
+void
+lane_wait(Delivery *delivery, Flow *flow, Reason reason)
+{
+        delivery->target = &flow->destination;
+        delivery->reason = reason;
+        delivery_hold(delivery, &flow->waiting);
+}
+
+/* What was put aside goes back to its queue, and what was kept waiting goes on. */
+static void
+end_pass(Lane *lane, Flow *flow, bool whole)
+{
+        intake_cancel(lane->parking, flow->number);
+        while (!g_queue_is_empty(&flow->aside))
+                lane_hand_back(lane, g_queue_peek_head(&flow->aside));
+        flow_end_pass(flow, whole, lane->now_us);
+        lane_release_waiting(lane, flow);
+}
+
+void
+lane_break_pass(Lane *lane, Flow *flow)
+{
+        if (flow->passing)
+                end_pass(lane, flow, false);
+}
+
+static void
+begin_pass(Lane *lane, Flow *flow)
+{
+        if (link_state(intake_link(lane->parking)) != LINK_UP || !prepare_flow(lane, flow))
+                return;
+        flow_begin_pass(flow, lane->view, lane->now_us, lane->now_unix_ms);
+        intake_consume(lane->parking, flow->number, flow->parking.key, lane->route->prefetch);
+}
+
+static void
+look(Lane *lane, Flow *flow, uint32_t *out_messages)
+{
+        g_autoptr(GError) error = NULL;
+        TopologyResult result;
+
+        flow->look_us = lane->now_us;
+        if (!can_call(lane))
+                return;
+        result = topology_look(link_connection(outlet_link(lane->outlet)), LINK_SIDE_CHANNEL,
+                               flow->parking.key, out_messages, NULL, &error);
+        if (result == TOPOLOGY_ABSENT)
+                flow->parking.declared = flow->checked = false;
+        else
+                on_result(lane, result, error);
+}
+
+/* Nothing came for a while: is the parking queue empty, or only what failed before left? */
+static void
+finish_pass(Lane *lane, Flow *flow)
+{
+        uint32_t messages = UINT32_MAX;
+        bool full = flow->aside.length >= lane->route->prefetch;
+
+        if (lane->now_us - flow->look_us < LOOK_PAUSE_US && !full && flow->look_us > flow->active_us)
+                return;
+        look(lane, flow, &messages);
+        if (full || (messages == 0 && target_pending(&flow->parking) == 0))
+                end_pass(lane, flow, true);
+}
+
+/* New messages keep coming in behind the parked ones: close up once few of these are left. */
+static void
+try_closing(Lane *lane, Flow *flow)
+{
+        uint32_t messages = UINT32_MAX;
+
+        if (!flow->passing || flow->closing || flow->state != FLOW_UNPARKING ||
+            lane->now_us - flow->look_us < LOOK_PAUSE_US)
+                return;
+        look(lane, flow, &messages);
+        flow->closing = messages <= lane->route->prefetch;
+}
+
+static void
+tend(Lane *lane, Flow *flow)
+{
+        try_closing(lane, flow);
+        if (flow->passing && !flow_is_common(flow) && !flow_is_usable(flow, lane->view))
+                lane_break_pass(lane, flow);
+        else if (flow_is_idle(flow, lane->now_us))
+                finish_pass(lane, flow);
+        else if (lane->stop_us == 0 && flow_is_due(flow, lane->view, lane->now_us))
+                begin_pass(lane, flow);
+}
+
+/* One look at a time: an idle flow's parking queue may have got something from another router. */
+static void
+look_around(Lane *lane)
+{
+        uint32_t messages = 0;
+
+        if (lane->flows->len == 0)
+                return;
+        lane->look_cursor = (lane->look_cursor + 1) % lane->flows->len;
+
+        Flow *flow = g_ptr_array_index(lane->flows, lane->look_cursor);
+        bool quiet = !flow->passing && target_pending(&flow->parking) == 0 && flow->in_hand == 0;
+
+        if (!flow->checked || !quiet || lane->now_us - flow->look_us < LOOK_EVERY_US)
+                return;
+        look(lane, flow, &messages);
+        found_parked(lane, flow, messages);
+}
+
+void
+lane_tend_flows(Lane *lane)
+{
+        uint64_t generation = link_generation(outlet_link(lane->outlet));
+        int64_t until_us = lane->now_us + PREPARE_PORTION_US;
+
+        if (lane->outlet_generation != generation) {
+                lane->outlet_generation = generation;
+                forget_declared(lane);
+        }
+        for (unsigned i = 0; i < lane->flows->len; i++) {
+                Flow *flow = g_ptr_array_index(lane->flows, i);
+
+                if (!flow->checked && (!can_call(lane) || g_get_monotonic_time() > until_us))
+                        break;
+                if (!flow->checked && !prepare_flow(lane, flow))
+                        break;
+                tend(lane, flow);
+        }
+        if (!lane->dead.declared)
+                lane_prepare(lane, &lane->dead);
+        look_around(lane);
+}

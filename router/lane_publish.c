@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * A message goes out, and the broker says what became of it. Every outcome is one publish: delivered, parked
+ * and dead differ only in the target. What the broker did not take comes back here, and either waits in its
+ * target's list (refused for now, or unsure) or changes its target (returned, refused for good).
+ */
+
+#include "router/lane_state.h"
+
+#include <amqp_framing.h>
+#include <string.h>
+
+/* ---- towards the broker ---- */
+
+static bool
+is_tagged(const Lane *lane, const Delivery *delivery)
+{
+        return lane->route->mode == CONF_MODE_TAG && delivery->target->kind == TARGET_DESTINATION &&
+               delivery->tag_hosts;
+}
+
+static void
+publish(Lane *lane, Delivery *delivery, bool bare)
+{
+        Target *target = delivery->target;
+        bool stored = target->kind == TARGET_PARKING || target->kind == TARGET_DEAD;
+        PublicationNotes notes = {.seq = outlet_next_seq(target->outlet),
+                                  .possible_duplicate = delivery->doubtful,
+                                  .ttl_ms = delivery_ttl_ms(delivery, lane->now_us),
+                                  .stored = stored,
+                                  .reason = delivery->reason,
+                                  .route = lane->route,
+                                  .cluster = target->flow && *target->flow->name ? target->flow->name : NULL,
+                                  .now_unix_ms = lane->now_unix_ms};
+        amqp_bytes_t exchange, key;
+
+        if (is_tagged(lane, delivery)) {
+                notes.tag_cluster = target->cluster;
+                notes.tag_hosts = delivery->tag_hosts;
+        }
+        if (!target_address(target, delivery, lane->route, lane->scratch, &exchange, &key)) {
+                lane_bury(lane, delivery, REASON_UNROUTABLE);
+                return;
+        }
+        delivery_unhold(delivery);
+        delivery->published_us = lane->now_us;
+        target->unconfirmed++;
+        outlet_publish(target->outlet, &delivery->flight, bare, exchange, key,
+                       publication_build(lane->publication, delivery->message, &delivery->provenance, &notes),
+                       delivery->message->body);
+}
+
+/* False if it has to wait. */
+static bool
+try_publish(Lane *lane, Delivery *delivery)
+{
+        Target *target = delivery->target;
+        const char *hosts = is_tagged(lane, delivery) ? delivery->tag_hosts : NULL;
+        bool bare = publication_is_bare(delivery->message, hosts);
+
+        if (lane->now_us < target->retry_us || !lane_prepare(lane, target) ||
+            !outlet_is_ready(target->outlet, bare))
+                return false;
+        if (target->kind != TARGET_DEAD && delivery_is_expired(delivery, lane->now_us)) {
+                stats_add(&lane->stats->expired, 1);
+                lane_settle(lane, delivery, REASON_EXPIRED);
+                return true;
+        }
+        publish(lane, delivery, bare);
+        return true;
+}
+
+static void
+hold(Lane *lane, Delivery *delivery)
+{
+        Target *target = delivery->target;
+
+        if (!target->stalled)
+                g_ptr_array_add(lane->stalled, target);
+        target->stalled = true;
+        delivery_hold(delivery, &target->held);
+}
+
+void
+lane_send(Lane *lane, Delivery *delivery, Target *target, Reason reason)
+{
+        delivery->target = target;
+        delivery->reason = reason;
+        if (!g_queue_is_empty(&target->held) || !try_publish(lane, delivery))
+                hold(lane, delivery);
+}
+
+void
+lane_park(Lane *lane, Delivery *delivery, Flow *flow, Reason reason)
+{
+        if (flow_is_common(flow))
+                flow->wants_pass = true;
+        else if (reason != REASON_UNROUTABLE)
+                flow_park(flow, reason);
+        lane_send(lane, delivery, &flow->parking, reason);
+}
+
+void
+lane_bury(Lane *lane, Delivery *delivery, Reason reason)
+{
+        lane_send(lane, delivery, &lane->dead, reason);
+}
+
+/* A message that waits for its destination goes to the parking queue instead once its flow is not open any
+ * more. */
+static bool
+retarget(Lane *lane, Delivery *delivery)
+{
+        Target *target = delivery->target;
+        Flow *flow = target->flow;
+
+        if (target->kind != TARGET_DESTINATION || flow->state == FLOW_OPEN)
+                return false;
+        if (delivery->origin != flow) {
+                delivery_unhold(delivery);
+                lane_park(lane, delivery, flow, flow->reason);
+                return true;
+        }
+        if (flow->state == FLOW_UNPARKING)
+                return false;
+        lane_hand_back(lane, delivery);
+        return true;
+}
+
+void
+lane_release_waiting(Lane *lane, Flow *flow)
+{
+        Delivery *delivery;
+
+        while ((delivery = g_queue_peek_head(&flow->waiting)) != NULL) {
+                delivery_unhold(delivery);
+                if (flow->state == FLOW_OPEN)
+                        lane_send(lane, delivery, &flow->destination, delivery->reason);
+                else
+                        lane_park(lane, delivery, flow, flow->reason);
+        }
+}
+
+static void
+flush_target(Lane *lane, Target *target)
+{
+        while (!g_queue_is_empty(&target->held)) {
+                Delivery *delivery = g_queue_peek_head(&target->held);
+
+                if (retarget(lane, delivery))
+                        continue;
+                if (!try_publish(lane, delivery))
+                        return;
+        }
+}
+
+/* Held too long: what is new goes to the parking queue, and what is held follows at the next flush. */
+static void
+check_hold_time(Lane *lane, Target *target)
+{
+        if (target->kind != TARGET_DESTINATION || target->trouble_us == 0 ||
+            lane->now_us - target->trouble_us < lane->conf->hold_time_ms * 1000)
+                return;
+        target->trouble_us = target->retry_us = 0;
+        backoff_reset(&target->backoff);
+        if (target->flow->passing)
+                lane_break_pass(lane, target->flow);
+        flow_park(target->flow, REASON_NACKED);
+        flow_want_pass(target->flow, backoff_next_ms(&target->flow->backoff), lane->now_us);
+}
+
+void
+lane_flush(Lane *lane)
+{
+        for (unsigned i = 0; i < lane->stalled->len;) {
+                Target *target = g_ptr_array_index(lane->stalled, i);
+
+                check_hold_time(lane, target);
+                flush_target(lane, target);
+                target->stalled = !g_queue_is_empty(&target->held);
+                if (target->stalled)
+                        i++;
+                else
+                        g_ptr_array_remove_index_fast(lane->stalled, i);
+        }
+}
+
+/* ---- from the broker ---- */
+
+static void
+on_confirmed(Lane *lane, Delivery *delivery)
+{
+        Target *target = delivery->target;
+        ClusterStats *cluster = target->flow ? target->flow->stats : lane->common->stats;
+
+        histogram_add(&lane->stats->confirm, lane->now_us - delivery->published_us);
+        backoff_reset(&target->backoff);
+        if (g_queue_is_empty(&target->held))
+                target->trouble_us = 0;
+        if (delivery->flight.ledger && target->kind == TARGET_DEAD) {
+                stats_add(&lane->stats->dead, 1);
+        } else if (delivery->flight.ledger && target->kind == TARGET_PARKING) {
+                stats_add(&cluster->parked, 1);
+        } else if (delivery->flight.ledger) {
+                stats_add(&cluster->delivered, 1);
+                stats_add(&cluster->delivered_bytes, delivery->message->body.len);
+                stats_add(&cluster->tagged, is_tagged(lane, delivery) ? 1 : 0);
+        }
+        lane_settle(lane, delivery, delivery->reason);
+}
+
+/* Its own place does not exist, or not for us; others of its cluster may: it is parked alone. */
+static void
+park_alone(Lane *lane, Delivery *delivery, Reason reason)
+{
+        Flow *flow = delivery->target->flow ? delivery->target->flow : lane->common;
+
+        if (lane->route->max_attempts > 0 && delivery->provenance.attempt >= lane->route->max_attempts) {
+                lane_bury(lane, delivery, reason);
+                return;
+        }
+        flow->failing = true;
+        if (!flow->passing && !flow->wants_pass)
+                flow_want_pass(flow, backoff_next_ms(&flow->backoff), lane->now_us);
+        lane_park(lane, delivery, flow, reason);
+}
+
+static void
+try_later(Lane *lane, Delivery *delivery)
+{
+        Target *target = delivery->target;
+
+        if (target->trouble_us == 0)
+                target->trouble_us = lane->now_us;
+        if (lane->now_us >= target->retry_us)
+                target->retry_us = lane->now_us + backoff_next_ms(&target->backoff) * 1000;
+        hold(lane, delivery);
+}
+
+static void
+on_returned(Lane *lane, Delivery *delivery)
+{
+        Target *target = delivery->target;
+
+        stats_add(&lane->stats->returned, 1);
+        if (target->kind == TARGET_DESTINATION || target->kind == TARGET_QUEUE) {
+                park_alone(lane, delivery, REASON_UNROUTABLE);
+                return;
+        }
+        /* A queue of our own was deleted: make it again. */
+        target->declared = false;
+        try_later(lane, delivery);
+}
+
+static void
+on_refused(Lane *lane, Delivery *delivery, const OutletEvent *event)
+{
+        Target *target = delivery->target;
+        bool too_large = strstr(event->text, "larger than") != NULL;
+
+        g_warning("route %s: a publish to %s%s%s was refused: %s", lane->route->name, target->exchange,
+                  *target->exchange ? "/" : "", target->key, event->text);
+        if (target->kind == TARGET_PARKING || target->kind == TARGET_DEAD)
+                try_later(lane, delivery);
+        else if (too_large)
+                lane_bury(lane, delivery, REASON_TOO_LARGE);
+        else
+                park_alone(lane, delivery, REASON_UNROUTABLE);
+}
+
+static void
+on_event(Lane *lane, const OutletEvent *event)
+{
+        Delivery *delivery = (Delivery *)event->flight;
+
+        delivery->target->unconfirmed--;
+        if (!delivery->flight.ledger && event->kind != OUTLET_CONFIRMED) {
+                /* The broker has its original again. */
+                lane_settle(lane, delivery, delivery->reason);
+                return;
+        }
+        if (event->kind != OUTLET_CONFIRMED)
+                stats_add(&lane->stats->republished, 1);
+        switch (event->kind) {
+        case OUTLET_CONFIRMED:
+                on_confirmed(lane, delivery);
+                return;
+        case OUTLET_RETURNED:
+                on_returned(lane, delivery);
+                return;
+        case OUTLET_NACKED:
+                stats_add(&lane->stats->nacked, 1);
+                try_later(lane, delivery);
+                return;
+        case OUTLET_REFUSED:
+                on_refused(lane, delivery, event);
+                return;
+        case OUTLET_UNSURE:
+                delivery->doubtful = true;
+                hold(lane, delivery);
+                return;
+        case OUTLET_NOTHING:
+                return;
+        }
+}
+
+bool
+lane_collect(Lane *lane)
+{
+        OutletEvent event;
+        bool any = false;
+
+        while (outlet_next(lane->outlet, &event) != OUTLET_NOTHING) {
+                on_event(lane, &event);
+                any = true;
+        }
+        return any;
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * A message comes in. It is entered into the ledger first, so that whatever happens next it either gets an
+ * outcome or goes back to the broker; then its envelope is read, the decision is made, and it is handed to a
+ * target.
+ */
+
+#include "router/lane_state.h"
+
+#include <string.h>
+
+static bool
+is_shared(const Lane *lane, const Intake *intake)
+{
+        return intake == lane->shared;
+}
+
+static void
+count_received(Lane *lane, const Delivery *delivery)
+{
+        if (delivery->message->redelivered)
+                stats_add(&lane->stats->redelivered, 1);
+        lane->in_flight_bytes += delivery->message->body.len;
+        if (delivery->origin)
+                return;
+        stats_add(&lane->stats->received, 1);
+        stats_add(&lane->stats->received_bytes, delivery->message->body.len);
+}
+
+static void
+forget(Lane *lane, Delivery *delivery)
+{
+        lane->in_flight_bytes -= delivery->message->body.len;
+        delivery_free(delivery);
+}
+
+/* The delivery is not in the books any more as one without outcome. */
+static void
+leave_origin(Delivery *delivery)
+{
+        if (delivery->origin)
+                delivery->origin->in_hand--;
+}
+
+void
+lane_settle(Lane *lane, Delivery *delivery, Reason reason)
+{
+        bool orphan = delivery->flight.ledger == NULL;
+
+        delivery_unhold(delivery);
+        if (orphan) {
+                /* Its channel is gone: the broker delivers it again, and that copy is counted. */
+                forget(lane, delivery);
+                return;
+        }
+        leave_origin(delivery);
+        if (delivery->origin)
+                stats_add(&delivery->origin->stats->unparked, 1);
+        stats_add(&lane->stats->reasons[reason], 1);
+        atomic_store_explicit(&lane->stats->progress_us, lane->now_us, memory_order_relaxed);
+        histogram_add(&lane->stats->hop, lane->now_us - delivery->message->received_us);
+        ledger_settle(&delivery->flight, lane->now_us);
+}
+
+void
+lane_hand_back(Lane *lane, Delivery *delivery)
+{
+        delivery_unhold(delivery);
+        leave_origin(delivery);
+        ledger_hand_back(&delivery->flight);
+}
+
+void
+lane_sweep_ledger(Lane *lane, Intake *intake)
+{
+        Flight *flight;
+
+        while ((flight = ledger_pop(intake_ledger(intake))) != NULL)
+                forget(lane, (Delivery *)flight);
+}
+
+static void
+drop(Flight *flight, void *user_data)
+{
+        forget(user_data, (Delivery *)flight);
+}
+
+void
+lane_drop_all(Lane *lane, Intake *intake)
+{
+        Ledger *ledger = intake_ledger(intake);
+
+        if (is_shared(lane, intake)) {
+                stats_add(&lane->stats->requeued, ledger_open_count(ledger));
+        } else {
+                for (unsigned i = 0; i < lane->flows->len; i++) {
+                        Flow *flow = g_ptr_array_index(lane->flows, i);
+
+                        flow->in_hand = 0;
+                        if (flow->passing)
+                                flow_end_pass(flow, false, lane->now_us);
+                }
+        }
+        ledger_reset(ledger, drop, lane);
+}
+
+/* ---- from the message to its target ---- */
+
+static void
+choose_host(Lane *lane, Delivery *delivery, const ViewCluster *cluster)
+{
+        if (!cluster)
+                return;
+        if (lane->route->mode == CONF_MODE_TAG)
+                delivery->tag_hosts = g_strdup(cluster->usable_text);
+        if (cluster->usable->len > 0 &&
+            (strstr(lane->route->exchange, "{host}") || strstr(lane->route->key, "{host}"))) {
+                const ViewHost *host =
+                    g_ptr_array_index(cluster->usable, delivery->arrival % cluster->usable->len);
+
+                delivery->host = g_strdup(host->name);
+        }
+}
+
+static void
+deliver(Lane *lane, Delivery *delivery, Flow *flow, const Decision *decision)
+{
+        choose_host(lane, delivery, decision->cluster);
+        if (flow->state == FLOW_OPEN || delivery->origin == flow)
+                lane_send(lane, delivery, &flow->destination, decision->reason);
+        else if (flow->closing)
+                lane_wait(delivery, flow, decision->reason);
+        else
+                lane_park(lane, delivery, flow, flow->reason);
+}
+
+static void
+park(Lane *lane, Delivery *delivery, Flow *flow, Reason reason)
+{
+        if (delivery->origin == flow && !flow_is_common(flow)) {
+                /* It came out too early: the whole queue stays where it is, in order. */
+                lane_break_pass(lane, flow);
+                lane_hand_back(lane, delivery);
+                return;
+        }
+        lane_park(lane, delivery, flow, reason);
+}
+
+static void
+act(Lane *lane, Delivery *delivery, const Decision *decision)
+{
+        Flow *flow = decision->cluster ? lane_flow(lane, decision->cluster) : lane->common;
+
+        switch (decision->kind) {
+        case DECIDE_DELIVER:
+                deliver(lane, delivery, flow, decision);
+                return;
+        case DECIDE_QUEUE:
+                lane_send(lane, delivery, lane_queue_target(lane, decision->queue), decision->reason);
+                return;
+        case DECIDE_DEAD:
+                lane_bury(lane, delivery, decision->reason);
+                return;
+        case DECIDE_PARK:
+        case DECIDE_FAIL: /* answering calls is not built yet: a call waits like a cast */
+                park(lane, delivery, flow, decision->reason);
+                return;
+        }
+}
+
+static void
+route(Lane *lane, Delivery *delivery)
+{
+        const amqp_basic_properties_t *properties = delivery->message->properties;
+        EnvelopeInput input = {.exchange = delivery->provenance.exchange,
+                               .key = delivery->provenance.key,
+                               .body = delivery->message->body};
+        Envelope envelope;
+
+        if (properties->_flags & AMQP_BASIC_HEADERS_FLAG)
+                input.headers = &properties->headers;
+        if (properties->_flags & AMQP_BASIC_REPLY_TO_FLAG)
+                input.reply_to = properties->reply_to;
+        envelope_read(lane->reader, lane->view, &input, &envelope);
+
+        Decision decision = decide(&envelope, lane->route, lane->view, delivery->arrival);
+
+        act(lane, delivery, &decision);
+}
+
+/* A message that came out of a parking queue: is it to be tried now? */
+static bool
+admit_parked(Lane *lane, Delivery *delivery)
+{
+        Flow *flow = delivery->origin;
+        int64_t parked_s = (lane->now_unix_ms - delivery->provenance.since_unix_ms) / 1000;
+
+        flow->active_us = lane->now_us;
+        if (!flow->passing) {
+                lane_hand_back(lane, delivery);
+                return false;
+        }
+        if (lane->route->park_ttl_s > 0 && delivery->provenance.since_unix_ms > 0 &&
+            parked_s >= lane->route->park_ttl_s) {
+                lane_bury(lane, delivery, REASON_EXPIRED);
+                return false;
+        }
+        if (flow_has_tried(flow, delivery)) {
+                flow->failing = true;
+                delivery_hold(delivery, &flow->aside);
+                return false;
+        }
+        return true;
+}
+
+void
+lane_receive(Lane *lane, Intake *intake, Message *message)
+{
+        bool parked = !is_shared(lane, intake);
+        Flow *origin = NULL;
+
+        if (parked && message->consumer >= 0 && (unsigned)message->consumer < lane->flows->len)
+                origin = g_ptr_array_index(lane->flows, message->consumer);
+        message->received_us = lane->now_us;
+
+        Delivery *delivery = delivery_new(message, origin, lane->arrivals++, lane->now_unix_ms);
+
+        if ((parked && !origin) || !ledger_add(intake_ledger(intake), message->tag, &delivery->flight)) {
+                link_fail(intake_link(intake), "the broker's delivery tags are out of step");
+                delivery_free(delivery);
+                return;
+        }
+        count_received(lane, delivery);
+        if (origin) {
+                origin->in_hand++;
+                if (!admit_parked(lane, delivery))
+                        return;
+        }
+        route(lane, delivery);
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "router/envelope.h"
+#include "router/flow.h"
+#include "router/intake.h"
+#include "router/lane.h"
+#include "router/outlet.h"
+#include "router/publication.h"
+#include "router/target.h"
+
+/*
+ * The inside of a lane, shared by the files lane*.c only. Everything here belongs to the lane's thread, but
+ * for the fields marked otherwise.
+ *
+ *     lane.c         the thread: connections, views, the turn
+ *     lane_route.c   a message comes in: read, decide, choose its target
+ *     lane_publish.c it goes out, and what the broker says of it
+ *     lane_flow.c    clusters: queues made, parking queues passed through
+ */
+
+struct Lane {
+        Conf *conf;
+        const ConfRoute *route;
+        unsigned number;
+        Registry *registry;
+        RouteStats *stats;
+        GThread *thread;
+        int wake_fd;  /* any thread writes */
+        int stopping; /* atomic, set by the main thread */
+        int done;     /* atomic, set by the lane */
+        GSourceFunc on_done;
+        void *user_data;
+
+        View *view;
+        EnvelopeReader *reader;
+        Publication *publication;
+        GString *scratch;
+
+        Intake *shared;
+        Intake *parking;
+        Outlet *outlet;
+        uint64_t outlet_generation; /* for which queues were declared */
+        bool consuming;             /* as told to the statistics */
+        bool blocked;
+        char *reported; /* the connection error last logged, NULL: all well */
+
+        GPtrArray *flows;       /* of Flow *, by number */
+        GHashTable *flow_names; /* name -> Flow * */
+        Flow **flow_of;         /* by index of the view's clusters, NULL: not met yet */
+        size_t n_flow_of;
+        Flow *common; /* for messages of no cluster; in single-cluster mode the one flow there is */
+        Target dead;
+        GHashTable *queues; /* policy queue -> Target * */
+        GPtrArray *stalled; /* of Target * that hold messages */
+        unsigned look_cursor;
+
+        uint64_t arrivals;
+        uint64_t in_flight_bytes;
+        int64_t now_us;
+        int64_t now_unix_ms;
+        int64_t tick_us;  /* when the slow work is due again */
+        int64_t stuck_us; /* since when nothing can be published, 0: it can */
+        int64_t stop_us;  /* when stopping began, 0: not stopping */
+        bool cancelled;   /* the shared queue sends nothing more */
+};
+
+/* ---- lane_route.c ---- */
+
+/* Takes over @message. */
+void lane_receive(Lane *lane, Intake *intake, Message *message);
+/* The intake's channel is gone: forgets its deliveries. */
+void lane_drop_all(Lane *lane, Intake *intake);
+/* Out of the books, back to its parking queue as if never delivered. */
+void lane_hand_back(Lane *lane, Delivery *delivery);
+/* The delivery has its outcome (counted by the caller). */
+void lane_settle(Lane *lane, Delivery *delivery, Reason reason);
+/* Frees what the ledger has let go. */
+void lane_sweep_ledger(Lane *lane, Intake *intake);
+
+/* ---- lane_publish.c ---- */
+
+/* Publishes it there, now or as soon as it can be. */
+void lane_send(Lane *lane, Delivery *delivery, Target *target, Reason reason);
+/* To the back of the flow's parking queue. */
+void lane_park(Lane *lane, Delivery *delivery, Flow *flow, Reason reason);
+/* Sends on what was kept waiting for the end of a pass. */
+void lane_release_waiting(Lane *lane, Flow *flow);
+void lane_bury(Lane *lane, Delivery *delivery, Reason reason);
+/* Publishes what waits, as far as possible. */
+void lane_flush(Lane *lane);
+/* Takes in what the broker says of publishes. True if there was anything. */
+bool lane_collect(Lane *lane);
+
+/* ---- lane_flow.c ---- */
+
+/* The flow of that cluster; made at the first call. */
+Flow *lane_flow(Lane *lane, const ViewCluster *cluster);
+Target *lane_queue_target(Lane *lane, const char *queue);
+/* Declares what the target needs, unless done. False if that must wait. */
+bool lane_prepare(Lane *lane, Target *target);
+/* Adapts the flows to the view. */
+void lane_follow_view(Lane *lane);
+/* Slow work, a few times a second: queues to make, passes to begin and end, parking queues to look at. */
+void lane_tend_flows(Lane *lane);
+/* Keeps it until the pass that is about to end has ended. */
+void lane_wait(Delivery *delivery, Flow *flow, Reason reason);
+/* Breaks off the pass: nothing more is taken from the parking queue, what was taken goes back. */
+void lane_break_pass(Lane *lane, Flow *flow);

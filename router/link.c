@@ -1,0 +1,576 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The library's convenient calls (amqp_consume_message and the like) drop or reorder frames that they do not
+ * expect, and get slow while deliveries stream in. So frames are read one by one here, and deliveries and
+ * returned messages are put together from them.
+ *
+ * A publish can block for ever inside the library if the peer stops reading. link_has_room() asks the socket
+ * first, a few dozen kilobytes at a time, so that this can happen only with messages larger than the send
+ * buffer.
+ */
+
+#include "router/link.h"
+#include "cluster/backoff.h"
+#include "router/dial.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { SEND_BUFFER_BYTES = 1 << 20, PUBLISH_OVERHEAD_BYTES = 200, STEADY_US = 10 * 1000 * 1000 };
+
+/* One attempt to connect; shared by the link and the dialling thread, whichever lets go last frees it. */
+typedef struct {
+        gatomicrefcount refs;
+        Conf *conf;
+        const ConfRoute *route;
+        const char *url; /* of conf */
+        const ConfTls *tls;
+        LinkSetup setup;
+        char *name;
+        int wake_fd;                        /* a copy of the link's own */
+        int done;                           /* atomic; the thread touches nothing below once it is set */
+        amqp_connection_state_t connection; /* NULL if it failed */
+        char *error;
+} Dial;
+
+/* A method that announces content. Its bytes stand in the library's buffers, which are kept until the header
+ * came. */
+typedef struct {
+        LinkEventKind kind; /* NOTHING: no header is expected */
+        amqp_bytes_t exchange;
+        amqp_bytes_t key;
+        amqp_bytes_t consumer;
+        uint64_t tag;
+        bool redelivered;
+        uint16_t reply_code;
+} Announced;
+
+struct Link {
+        LinkOptions options;
+        LinkState state;
+        Backoff backoff;
+        int64_t retry_us; /* not before */
+        int64_t up_us;    /* since when it is UP */
+        unsigned next_url;
+        Dial *dial;
+        amqp_connection_state_t connection;
+        int fd;
+        uint64_t generation;
+        bool blocked;
+        bool side_open;
+        bool closed; /* for good */
+        int64_t room_bytes;
+        int64_t room_step_bytes;
+        Announced announced;
+        Message *partial; /* its body is still coming */
+        char *error;
+};
+
+static void
+dial_unref(Dial *dial)
+{
+        if (!g_atomic_ref_count_dec(&dial->refs))
+                return;
+        if (dial->connection)
+                dial_discard(dial->connection);
+        conf_unref(dial->conf);
+        close(dial->wake_fd);
+        g_free(dial->name);
+        g_free(dial->error);
+        g_free(dial);
+}
+
+static void *
+dial_thread(void *data)
+{
+        Dial *attempt = data;
+        g_autoptr(GError) error = NULL;
+        uint64_t one = 1;
+
+        attempt->connection =
+            dial(attempt->url, attempt->tls, attempt->conf->broker_heartbeat_s, attempt->name, &error);
+        if (attempt->connection &&
+            !attempt->setup(attempt->connection, attempt->conf, attempt->route, &error)) {
+                dial_discard(attempt->connection);
+                attempt->connection = NULL;
+        }
+        if (error)
+                attempt->error = g_strdup(error->message);
+        g_atomic_int_set(&attempt->done, 1);
+        if (write(attempt->wake_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+                g_warning("cannot wake the lane: %s", g_strerror(errno));
+        dial_unref(attempt);
+        return NULL;
+}
+
+static void
+start_dial(Link *link)
+{
+        Dial *attempt = g_new0(Dial, 1);
+        const LinkOptions *options = &link->options;
+
+        g_atomic_ref_count_init(&attempt->refs);
+        g_atomic_ref_count_inc(&attempt->refs);
+        attempt->conf = conf_ref(options->conf);
+        attempt->route = options->route;
+        attempt->url = options->urls[link->next_url];
+        attempt->tls = options->tls;
+        attempt->setup = options->setup;
+        attempt->name = g_strdup_printf("cluster-router %s %s", options->route->name, options->role);
+        attempt->wake_fd = dup(options->wake_fd);
+        link->next_url++;
+        if (!options->urls[link->next_url])
+                link->next_url = 0;
+        link->dial = attempt;
+        link->state = LINK_DIALLING;
+        g_thread_unref(g_thread_new("dial", dial_thread, attempt));
+}
+
+Link *
+link_new(const LinkOptions *options)
+{
+        Link *link = g_new0(Link, 1);
+
+        link->options = *options;
+        link->options.conf = conf_ref(options->conf);
+        link->fd = -1;
+        backoff_init(&link->backoff, 500, options->conf->retry_max_ms);
+        return link;
+}
+
+static void
+discard(Link *link)
+{
+        if (link->connection)
+                dial_discard(link->connection);
+        link->connection = NULL;
+        link->fd = -1;
+        link->blocked = link->side_open = false;
+        message_free(link->partial);
+        link->partial = NULL;
+        link->announced = (Announced){.kind = LINK_EVENT_NOTHING};
+        link->state = LINK_DOWN;
+}
+
+void
+link_free(Link *link)
+{
+        if (!link)
+                return;
+        discard(link);
+        if (link->dial)
+                dial_unref(link->dial);
+        conf_unref(link->options.conf);
+        g_free(link->error);
+        g_free(link);
+}
+
+void
+link_close(Link *link)
+{
+        struct timeval second = {.tv_sec = 1};
+
+        if (link->connection) {
+                amqp_set_rpc_timeout(link->connection, &second);
+                amqp_connection_close(link->connection, AMQP_REPLY_SUCCESS);
+        }
+        discard(link);
+        link->closed = true;
+}
+
+void
+link_fail(Link *link, const char *format, ...)
+{
+        int64_t now_us = g_get_monotonic_time();
+        va_list arguments;
+
+        /* One that held for a while was no failed attempt. */
+        if (link->state == LINK_UP && now_us - link->up_us > STEADY_US)
+                backoff_reset(&link->backoff);
+        discard(link);
+        va_start(arguments, format);
+        g_free(link->error);
+        link->error = g_strdup_vprintf(format, arguments);
+        va_end(arguments);
+        link->retry_us = now_us + backoff_next_ms(&link->backoff) * 1000;
+}
+
+static void
+adopt(Link *link, int64_t now_us)
+{
+        int size = SEND_BUFFER_BYTES;
+        socklen_t length = sizeof(size);
+
+        link->connection = g_steal_pointer(&link->dial->connection);
+        link->fd = amqp_get_sockfd(link->connection);
+        setsockopt(link->fd, SOL_SOCKET, SO_SNDBUF, &size, length);
+        if (getsockopt(link->fd, SOL_SOCKET, SO_SNDBUF, &size, &length) < 0)
+                size = SEND_BUFFER_BYTES;
+        /* Writable means that a third of the buffer is free; half of that goes to the kernel's own
+         * book-keeping. */
+        link->room_step_bytes = size / 8;
+        link->room_bytes = 0;
+        link->state = LINK_UP;
+        link->up_us = now_us;
+        link->generation++;
+        g_clear_pointer(&link->error, g_free);
+}
+
+static void
+finish_dial(Link *link, int64_t now_us)
+{
+        if (!g_atomic_int_get(&link->dial->done))
+                return;
+        if (link->dial->connection)
+                adopt(link, now_us);
+        else
+                link_fail(link, "%s", link->dial->error ? link->dial->error : "no connection");
+        g_clear_pointer(&link->dial, dial_unref);
+}
+
+LinkState
+link_tick(Link *link, int64_t now_us)
+{
+        if (link->closed)
+                return LINK_DOWN;
+        if (link->state == LINK_DIALLING)
+                finish_dial(link, now_us);
+        else if (link->state == LINK_DOWN && now_us >= link->retry_us)
+                start_dial(link);
+        return link->state;
+}
+
+LinkState
+link_state(const Link *link)
+{
+        return link->state;
+}
+
+const char *
+link_error(const Link *link)
+{
+        return link->state == LINK_UP ? NULL : link->error;
+}
+
+bool
+link_is_blocked(const Link *link)
+{
+        return link->blocked;
+}
+
+uint64_t
+link_generation(const Link *link)
+{
+        return link->generation;
+}
+
+int
+link_fd(const Link *link)
+{
+        return link->fd;
+}
+
+bool
+link_has_buffered(const Link *link)
+{
+        return link->connection &&
+               (amqp_frames_enqueued(link->connection) || amqp_data_in_buffer(link->connection));
+}
+
+amqp_connection_state_t
+link_connection(Link *link)
+{
+        return link->connection;
+}
+
+bool
+link_has_room(Link *link)
+{
+        struct pollfd socket = {.fd = link->fd, .events = POLLOUT};
+
+        if (link->state != LINK_UP || link->blocked)
+                return false;
+        if (link->room_bytes > 0)
+                return true;
+        if (poll(&socket, 1, 0) < 1 || !(socket.revents & POLLOUT))
+                return false;
+        link->room_bytes = link->room_step_bytes;
+        return true;
+}
+
+bool
+link_publish(Link *link, amqp_bytes_t exchange, amqp_bytes_t key, const amqp_basic_properties_t *properties,
+             amqp_bytes_t body)
+{
+        int status =
+            amqp_basic_publish(link->connection, LINK_CHANNEL, exchange, key, 1, 0, properties, body);
+
+        if (status != AMQP_STATUS_OK) {
+                link_fail(link, "publish failed: %s", amqp_error_string2(status));
+                return false;
+        }
+        link->room_bytes -= (int64_t)body.len + PUBLISH_OVERHEAD_BYTES;
+        return true;
+}
+
+bool
+link_send(Link *link, amqp_channel_t channel, amqp_method_number_t id, void *method)
+{
+        int status = amqp_send_method(link->connection, channel, id, method);
+
+        if (status != AMQP_STATUS_OK)
+                link_fail(link, "send failed: %s", amqp_error_string2(status));
+        return status == AMQP_STATUS_OK;
+}
+
+static bool
+open_channel(Link *link, amqp_channel_t channel)
+{
+        amqp_channel_open(link->connection, channel);
+
+        amqp_rpc_reply_t reply = amqp_get_rpc_reply(link->connection);
+
+        if (reply.reply_type == AMQP_RESPONSE_NORMAL)
+                return true;
+
+        g_autofree char *why = link_describe_reply(reply);
+
+        link_fail(link, "cannot open a channel: %s", why);
+        return false;
+}
+
+bool
+link_open_side(Link *link)
+{
+        if (!link->side_open)
+                link->side_open = open_channel(link, LINK_SIDE_CHANNEL);
+        return link->side_open;
+}
+
+bool
+link_reopen(Link *link)
+{
+        g_autoptr(GError) error = NULL;
+
+        link->generation++;
+        if (!open_channel(link, LINK_CHANNEL))
+                return false;
+        if (!link->options.setup(link->connection, link->options.conf, link->options.route, &error)) {
+                link_fail(link, "%s", error->message);
+                return false;
+        }
+        return true;
+}
+
+/* ---- reading ---- */
+
+static LinkEventKind
+lost(Link *link, LinkEvent *out, const char *why)
+{
+        link_fail(link, "%s", why);
+        out->kind = LINK_EVENT_LOST;
+        return out->kind;
+}
+
+static void
+describe_close(LinkEvent *out, uint16_t code, amqp_bytes_t text)
+{
+        out->code = code;
+        g_snprintf(out->text, sizeof(out->text), "%u %.*s", code, (int)MIN(text.len, 150),
+                   (const char *)text.bytes);
+}
+
+static int
+consumer_number(amqp_bytes_t tag)
+{
+        char digits[16] = "";
+
+        if (tag.len < 2 || tag.len > sizeof(digits))
+                return -1;
+        memcpy(digits, (const char *)tag.bytes + 1, tag.len - 1); /* "c17" */
+        return atoi(digits);
+}
+
+static LinkEventKind
+on_deliver(Link *link, const amqp_basic_deliver_t *method)
+{
+        link->announced = (Announced){.kind = LINK_EVENT_DELIVERY,
+                                      .exchange = method->exchange,
+                                      .key = method->routing_key,
+                                      .consumer = method->consumer_tag,
+                                      .tag = method->delivery_tag,
+                                      .redelivered = method->redelivered};
+        return LINK_EVENT_NOTHING;
+}
+
+static LinkEventKind
+on_return(Link *link, const amqp_basic_return_t *method)
+{
+        link->announced = (Announced){.kind = LINK_EVENT_RETURN,
+                                      .exchange = method->exchange,
+                                      .key = method->routing_key,
+                                      .reply_code = method->reply_code};
+        return LINK_EVENT_NOTHING;
+}
+
+static LinkEventKind
+on_header(Link *link, const amqp_frame_t *frame, LinkEvent *out)
+{
+        const Announced *announced = &link->announced;
+
+        if (announced->kind == LINK_EVENT_NOTHING || link->partial)
+                return lost(link, out, "the broker sent a frame out of order");
+        link->partial = message_new(announced->exchange, announced->key, frame->payload.properties.raw,
+                                    frame->payload.properties.body_size);
+        if (!link->partial)
+                return lost(link, out, "the broker sent a message header that cannot be read");
+        link->partial->tag = announced->tag;
+        link->partial->redelivered = announced->redelivered;
+        link->partial->reply_code = announced->reply_code;
+        link->partial->consumer = consumer_number(announced->consumer);
+        return LINK_EVENT_NOTHING;
+}
+
+static LinkEventKind
+on_channel_close(Link *link, const amqp_frame_t *frame, LinkEvent *out)
+{
+        amqp_channel_close_t *method = frame->payload.method.decoded;
+        amqp_channel_close_ok_t ok = {0};
+
+        describe_close(out, method->reply_code, method->reply_text);
+        if (!link_send(link, frame->channel, AMQP_CHANNEL_CLOSE_OK_METHOD, &ok))
+                return LINK_EVENT_LOST;
+        if (frame->channel == LINK_CHANNEL)
+                return LINK_EVENT_CHANNEL_CLOSED;
+        link->side_open = false;
+        return LINK_EVENT_NOTHING;
+}
+
+static LinkEventKind
+on_confirm(uint64_t tag, bool multiple, LinkEventKind kind, LinkEvent *out)
+{
+        out->tag = tag;
+        out->multiple = multiple;
+        return kind;
+}
+
+static LinkEventKind
+on_method(Link *link, const amqp_frame_t *frame, LinkEvent *out)
+{
+        void *decoded = frame->payload.method.decoded;
+
+        switch (frame->payload.method.id) {
+        case AMQP_BASIC_DELIVER_METHOD:
+                return on_deliver(link, decoded);
+        case AMQP_BASIC_RETURN_METHOD:
+                return on_return(link, decoded);
+        case AMQP_BASIC_ACK_METHOD:
+                return on_confirm(((amqp_basic_ack_t *)decoded)->delivery_tag,
+                                  ((amqp_basic_ack_t *)decoded)->multiple, LINK_EVENT_ACK, out);
+        case AMQP_BASIC_NACK_METHOD:
+                return on_confirm(((amqp_basic_nack_t *)decoded)->delivery_tag,
+                                  ((amqp_basic_nack_t *)decoded)->multiple, LINK_EVENT_NACK, out);
+        case AMQP_BASIC_CANCEL_METHOD:
+                return LINK_EVENT_CANCELLED;
+        case AMQP_BASIC_CANCEL_OK_METHOD:
+                return LINK_EVENT_CANCEL_OK;
+        case AMQP_CHANNEL_CLOSE_METHOD:
+                return on_channel_close(link, frame, out);
+        case AMQP_CONNECTION_BLOCKED_METHOD:
+        case AMQP_CONNECTION_UNBLOCKED_METHOD:
+                link->blocked = frame->payload.method.id == AMQP_CONNECTION_BLOCKED_METHOD;
+                return LINK_EVENT_NOTHING;
+        case AMQP_CONNECTION_CLOSE_METHOD:
+                describe_close(out, ((amqp_connection_close_t *)decoded)->reply_code,
+                               ((amqp_connection_close_t *)decoded)->reply_text);
+                return lost(link, out, out->text);
+        default:
+                return LINK_EVENT_NOTHING;
+        }
+}
+
+static LinkEventKind
+on_body(Link *link, const amqp_frame_t *frame, LinkEvent *out)
+{
+        if (!link->partial || !message_append(link->partial, frame->payload.body_fragment))
+                return lost(link, out, "the broker sent more of a message than it announced");
+        return LINK_EVENT_NOTHING;
+}
+
+static LinkEventKind
+on_frame(Link *link, const amqp_frame_t *frame, LinkEvent *out)
+{
+        LinkEventKind kind = LINK_EVENT_NOTHING;
+
+        if (frame->frame_type == AMQP_FRAME_METHOD)
+                kind = on_method(link, frame, out);
+        else if (frame->frame_type == AMQP_FRAME_BODY)
+                kind = on_body(link, frame, out);
+        else if (frame->frame_type == AMQP_FRAME_HEADER)
+                kind = on_header(link, frame, out);
+
+        if (kind != LINK_EVENT_NOTHING || !link->partial || !message_is_complete(link->partial))
+                return kind;
+        out->message = g_steal_pointer(&link->partial);
+        kind = link->announced.kind;
+        link->announced = (Announced){.kind = LINK_EVENT_NOTHING};
+        return kind;
+}
+
+LinkEventKind
+link_next(Link *link, LinkEvent *out_event)
+{
+        static const struct timeval now = {0};
+        amqp_frame_t frame;
+
+        *out_event = (LinkEvent){.kind = LINK_EVENT_NOTHING};
+        while (link->connection && out_event->kind == LINK_EVENT_NOTHING) {
+                int status = amqp_simple_wait_frame_noblock(link->connection, &frame, &now);
+
+                if (status == AMQP_STATUS_TIMEOUT)
+                        return LINK_EVENT_NOTHING;
+                if (status != AMQP_STATUS_OK)
+                        return lost(link, out_event, amqp_error_string2(status));
+                out_event->kind = on_frame(link, &frame, out_event);
+                if (link->connection && (link->partial || link->announced.kind == LINK_EVENT_NOTHING))
+                        amqp_maybe_release_buffers_on_channel(link->connection, LINK_CHANNEL);
+        }
+        return out_event->kind;
+}
+
+static char *
+describe_server(const amqp_method_t *method)
+{
+        if (method->id == AMQP_CONNECTION_CLOSE_METHOD) {
+                const amqp_connection_close_t *close = method->decoded;
+
+                return g_strdup_printf("%u %.*s", close->reply_code, (int)close->reply_text.len,
+                                       (const char *)close->reply_text.bytes);
+        }
+        if (method->id == AMQP_CHANNEL_CLOSE_METHOD) {
+                const amqp_channel_close_t *close = method->decoded;
+
+                return g_strdup_printf("%u %.*s", close->reply_code, (int)close->reply_text.len,
+                                       (const char *)close->reply_text.bytes);
+        }
+        return g_strdup(amqp_method_name(method->id));
+}
+
+char *
+link_describe_reply(amqp_rpc_reply_t reply)
+{
+        switch (reply.reply_type) {
+        case AMQP_RESPONSE_LIBRARY_EXCEPTION:
+                return g_strdup(amqp_error_string2(reply.library_error));
+        case AMQP_RESPONSE_SERVER_EXCEPTION:
+                return describe_server(&reply.reply);
+        default:
+                return g_strdup("no answer");
+        }
+}
