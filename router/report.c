@@ -44,7 +44,7 @@ age_s(int64_t now_us, int64_t then_us)
 static char *
 finish(json_t *document)
 {
-        char *raw = json_dumps(document, JSON_COMPACT);
+        char *raw = json_dumps(document, JSON_COMPACT | JSON_REAL_PRECISION(15));
         char *line = g_strconcat(raw, "\n", NULL);
 
         free(raw);

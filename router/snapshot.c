@@ -3,13 +3,12 @@
  * No lock stops the lanes, so the order of reading keeps the books: first the outcomes, then what left the
  * parking queues, then what went there, and `received` last. What moves while we read then shows as in
  * flight, for which there is room. Only a message that is just leaving a parking queue can be seen twice, as
- * delivered and as parked; it shows as more outcomes than arrivals, and we look again.
+ * delivered and as parked; it shows as more outcomes than arrivals, and is taken for what it will be in a
+ * moment.
  */
 #include "router/snapshot.h"
 
 #include <string.h>
-
-enum { LOOKS_MAX = 20 };
 
 static void
 cluster_free(gpointer data)
@@ -135,11 +134,9 @@ difference(uint64_t a, uint64_t b)
         return a > b ? a - b : 0;
 }
 
-/* False if the sums show more outcomes than arrivals. */
-static bool
-sum_up(SnapshotRoute *route)
+static void
+sum_clusters(SnapshotRoute *route)
 {
-        route->delivered = route->parked = route->unparked = route->parked_now = route->parked_in_queue = 0;
         for (unsigned i = 0; i < route->clusters->len; i++) {
                 SnapshotCluster *cluster = route->clusters->pdata[i];
 
@@ -150,11 +147,33 @@ sum_up(SnapshotRoute *route)
                 route->parked_now += cluster->parked_now;
                 route->parked_in_queue += cluster->parked_in_queue;
         }
+}
+
+/* Counts up to @messages as gone from the parking queues: they have their outcome already. */
+static void
+unpark(SnapshotRoute *route, uint64_t messages)
+{
+        for (unsigned i = 0; i < route->clusters->len; i++) {
+                SnapshotCluster *cluster = route->clusters->pdata[i];
+                uint64_t gone = MIN(messages, cluster->parked_now);
+
+                cluster->parked_now -= gone;
+                cluster->unparked += gone;
+                route->parked_now -= gone;
+                route->unparked += gone;
+                messages -= gone;
+        }
+}
+
+static void
+sum_up(SnapshotRoute *route)
+{
+        sum_clusters(route);
         route->in = difference(route->received, route->requeued);
 
         uint64_t outcomes = route->delivered + route->dead + route->expired + route->parked;
+        unpark(route, difference(outcomes, route->in + route->unparked));
         route->in_flight = difference(route->in + route->unparked, outcomes);
-        return outcomes <= route->in + route->unparked;
 }
 
 typedef struct {
@@ -170,12 +189,8 @@ add_route(RouteStats *stats, void *user_data)
 
         route->clusters = g_ptr_array_new_with_free_func(cluster_free);
         read_state(route, stats);
-        for (int look = 0; look < LOOKS_MAX; look++) {
-                g_ptr_array_set_size(route->clusters, 0);
-                read_counters(route, stats);
-                if (sum_up(route))
-                        break;
-        }
+        read_counters(route, stats);
+        sum_up(route);
         complete_clusters(route, snapshot->view);
         g_ptr_array_add(snapshot->routes, route);
 }

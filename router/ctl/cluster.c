@@ -39,14 +39,15 @@ cluster_json(const InventoryCluster *cluster)
 
         for (unsigned i = 0; cluster->conf && cluster->conf->aliases && cluster->conf->aliases[i]; i++)
                 json_array_append_new(aliases, print_string(cluster->conf->aliases[i]));
-        return json_pack("{s:o, s:s, s:o, s:o, s:o, s:i, s:b, s:o, s:b, s:o}", "cluster",
+        return json_pack("{s:o, s:s, s:o, s:o, s:i, s:b, s:b, s:o, s:o, s:o}", "cluster",
                          print_string(cluster->liveness->name), "state",
                          member_state_name(inventory_cluster_state(cluster)), "reason",
                          print_string(cluster->drain_reason), "hosts_up",
                          cluster->liveness_known ? json_integer(inventory_count_up(cluster)) : json_null(),
-                         "id", cluster->id ? json_integer(cluster->id) : json_null(), "hosts_total",
-                         (int)cluster->liveness->hosts->len, "in_file", cluster->conf != NULL, "aliases",
-                         aliases, "in_catalogue", cluster->id != 0, "hosts", hosts_json(cluster));
+                         "hosts_total", (int)cluster->liveness->hosts->len, "in_file", cluster->conf != NULL,
+                         "in_catalogue", cluster->id != 0, "id",
+                         cluster->id ? json_integer(cluster->id) : json_null(), "aliases", aliases, "hosts",
+                         hosts_json(cluster));
 }
 
 /* "2 of 3", or "? of 3" if nobody can tell. */
@@ -251,8 +252,8 @@ static int delete (const Options *options, char **arguments)
 }
 
 #define CLUSTER_JSON                                                                                         \
-        "{\"cluster\", \"state\": up|down|drained|unknown, \"reason\", \"hosts_up\", \"id\",\n"              \
-        "\"hosts_total\", \"in_file\", \"aliases\", \"in_catalogue\",\n"                                     \
+        "{\"cluster\", \"state\": up|down|drained|unknown, \"reason\", \"hosts_up\", \"hosts_total\",\n"     \
+        "\"in_file\", \"in_catalogue\", \"id\", \"aliases\",\n"                                              \
         "\"hosts\": [{\"host\", \"state\", \"configured\", \"registered\"}]}"
 
 const Command cluster_commands[] = {

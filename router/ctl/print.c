@@ -61,7 +61,7 @@ table_add(Table *table, const char *cell, ...)
 
         va_start(cells, cell);
         for (; cell; cell = va_arg(cells, const char *))
-                g_ptr_array_add(table->cells, printable(cell));
+                g_ptr_array_add(table->cells, printable(cell[0] ? cell : "-"));
         va_end(cells);
         g_assert(table->cells->len % table->columns == 0);
 }
@@ -76,17 +76,31 @@ column_width(const Table *table, unsigned column)
         return width;
 }
 
-/* Every cell below the title begins with a digit or says that there is no number. */
+/* A number, perhaps with a unit of time behind it. */
+static bool
+is_number(const char *cell)
+{
+        static const char *const units[] = {"", " us", " ms", " s", NULL};
+        char *end = NULL;
+
+        g_ascii_strtod(cell, &end);
+        return end != cell && g_strv_contains(units, end);
+}
+
+/* Below the title stand only numbers, at least one, and "-" where there is none. */
 static bool
 is_numeric(const Table *table, unsigned column)
 {
+        bool any = false;
+
         for (unsigned i = column + table->columns; i < table->cells->len; i += table->columns) {
                 const char *cell = table->cells->pdata[i];
 
-                if (strcmp(cell, "-") != 0 && strspn(cell, "0123456789.ums ") != strlen(cell))
+                if (!is_number(cell) && strcmp(cell, "-") != 0)
                         return false;
+                any = any || is_number(cell);
         }
-        return true;
+        return any;
 }
 
 static void
@@ -134,7 +148,7 @@ table_print(const Table *table)
 void
 print_json(json_t *document)
 {
-        char *text = json_dumps(document, JSON_INDENT(2));
+        char *text = json_dumps(document, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
 
         puts(text);
         free(text);

@@ -17,7 +17,7 @@ Table *table_new(const char *title, ...) G_GNUC_NULL_TERMINATED G_GNUC_WARN_UNUS
 void table_free(Table *table); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Table, table_free)
 
-/* A row: as many cells as there are titles, up to a NULL; copied. */
+/* A row: as many cells as there are titles, up to a NULL; copied. An empty cell is shown as "-". */
 void table_add(Table *table, const char *cell, ...) G_GNUC_NULL_TERMINATED;
 char *table_text(const Table *table) G_GNUC_WARN_UNUSED_RESULT; /* new */
 void table_print(const Table *table);
