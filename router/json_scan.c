@@ -239,6 +239,42 @@ string_value(Scan *scan, const char *text, JsonNodeId target, const bool inner)
         return next;
 }
 
+/*
+ * After a value (or, if @opened, an opening bracket): closes brackets and takes the comma, to the first
+ * character of the next key or element. NO_TOKEN: broken, or the last bracket is closed.
+ */
+JSON_INLINE int
+next_member(Scan *scan, Stack *stack, const char **p, bool opened, const bool inner)
+{
+        const char *end = scan->end;
+        if (inner && !opened && in_object(stack) && json_is_at(*p, end, ", \\\"")) {
+                *p += 4;
+                return '"';
+        }
+        int c = json_next_token(p, end, inner);
+        while (c == closer(stack)) {
+                stack_pop(stack, scan->scratch);
+                if (stack->depth == 0)
+                        return JSON_NO_TOKEN;
+                opened = false;
+                c = json_next_token(p, end, inner);
+        }
+        if (opened)
+                return c;
+        return c == ',' ? json_next_token(p, end, inner) : JSON_NO_TOKEN;
+}
+
+/* After a key: takes the colon, to the first character of the value. */
+JSON_INLINE int
+next_value(const char **p, const char *end, const bool inner)
+{
+        if (inner && json_is_at(*p, end, ": \\\"")) {
+                *p += 4;
+                return '"';
+        }
+        return json_next_token(p, end, inner) == ':' ? json_next_token(p, end, inner) : JSON_NO_TOKEN;
+}
+
 /* From the first bracket of the text of a level to after its last; NULL if broken. */
 JSON_INLINE const char *
 walk(Scan *scan, const char *p, const bool inner)
@@ -253,34 +289,24 @@ walk(Scan *scan, const char *p, const bool inner)
                 bool opened = is_container(c);
                 if (target && c != '"')
                         take_other(scan, target, p, c, inner);
-                if (opened)
-                        open_bracket(scan, &stack, &path, target, c);
-                else if (c == '"')
+                if (c == '"')
                         next = string_value(scan, p, target, inner);
+                else if (opened)
+                        open_bracket(scan, &stack, &path, target, c);
                 else
                         next = json_skip_scalar(p, end, inner, c);
                 if (!next)
                         return fail(scan, p);
                 p = next;
-                c = json_next_token(&p, end, inner);
-                while (c == closer(&stack)) {
-                        stack_pop(&stack, scan->scratch);
-                        if (stack.depth == 0)
-                                return p;
-                        opened = false;
-                        c = json_next_token(&p, end, inner);
-                }
-                if (!opened) {
-                        if (c != ',')
-                                return fail(scan, p);
-                        c = json_next_token(&p, end, inner);
-                }
+                c = next_member(scan, &stack, &p, opened, inner);
+                if (stack.depth == 0)
+                        return p;
                 if (in_object(&stack)) {
                         next = c == '"' ? take_key(scan, p, &stack, &path, inner, &target) : NULL;
-                        if (!next || (c = json_next_token(&next, end, inner)) != ':')
-                                return fail(scan, next ? next : p);
+                        if (!next)
+                                return fail(scan, p);
                         p = next;
-                        c = json_next_token(&p, end, inner);
+                        c = next_value(&p, end, inner);
                 } else {
                         target = next_element(scan, &stack, &path);
                 }

@@ -23,7 +23,6 @@ next_unit(const char **p, const char *end, bool inner)
         return (int)(unit & ~JSON_UNIT_RAW);
 }
 
-/* Skips white space and takes one character: JSON_NO_TOKEN, and nothing taken, at the end of the text. */
 int
 json_next_token_slow(const char **p, const char *end, bool inner)
 {
@@ -34,13 +33,29 @@ json_next_token_slow(const char **p, const char *end, bool inner)
         return c;
 }
 
-/* At a special character of a string: the place after it, NULL if it is none that may stand there. */
+/* An escape of one letter, in the spelling that every writer uses; NULL if it is another. */
+static const char *
+skip_common_escape(const char *p, const char *end, bool inner)
+{
+        if (end - p < 4 || (inner && p[1] != '\\'))
+                return NULL;
+        const char *letter = inner ? p + 2 : p + 1;
+        if (*letter == 'n')
+                return letter + 1;
+        if (inner && *letter++ != '\\')
+                return NULL;
+        return *letter == '"' || *letter == '\\' ? letter + 1 : NULL;
+}
+
 const char *
 json_skip_special(const char *p, const char *end, bool inner, bool *out_closed)
 {
         uint32_t unit;
         if (p == end || *p != '\\')
                 return NULL;
+        const char *common = skip_common_escape(p, end, inner);
+        if (common)
+                return common;
         const char *next = json_unit_read(p, end, JSON_OUTER, &unit);
         if (!inner || !next)
                 return next;
@@ -50,7 +65,6 @@ json_skip_special(const char *p, const char *end, bool inner, bool *out_closed)
         return unit < 0x20 ? NULL : next;
 }
 
-/* Skips exactly @rest. */
 const char *
 json_skip_rest(const char *p, const char *end, bool inner, const char *rest)
 {
@@ -96,7 +110,6 @@ skip_exponent(const char *p, const char *end, bool inner)
         return skip_digits(c == '+' || c == '-' ? next : digits, end, inner);
 }
 
-/* A number whose first character was @c; those words, too, that Python writes for what JSON cannot say. */
 const char *
 json_skip_number(const char *p, const char *end, bool inner, int c)
 {

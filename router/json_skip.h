@@ -24,10 +24,10 @@ enum { JSON_NO_TOKEN = -1 };
 /* Skips white space and takes one character: JSON_NO_TOKEN, and nothing taken, at the end of the text. */
 int json_next_token_slow(const char **p, const char *end, bool inner);
 
-/* At a character that ends no plain run of a string: @out_closed is set if it was the closing quote. */
+/* At a special character of a string: an escape, or an escaped closing quote, which sets @out_closed. */
 const char *json_skip_special(const char *p, const char *end, bool inner, bool *out_closed);
 
-/* The words that begin with another letter than "null", which may be spelled with escapes. */
+/* Exactly those characters, which may be spelled with escapes. */
 const char *json_skip_rest(const char *p, const char *end, bool inner, const char *rest);
 
 /* A number whose first character was @c; those words, too, that Python writes for what JSON cannot say. */
@@ -98,22 +98,39 @@ json_skip_string(const char *p, const char *end, const bool inner, const char **
         }
 }
 
+/* Whether those four bytes stand at @p. */
+JSON_INLINE bool
+json_is_at(const char *p, const char *end, const char four[4])
+{
+        return end - p >= 4 && memcmp(p, four, 4) == 0;
+}
+
+/* A number: a short way for plain digits before a comma or bracket. */
+JSON_INLINE const char *
+json_skip_digits(const char *p, const char *end, const bool inner, int c)
+{
+        const char *q = p;
+        while (q < end && *q >= '0' && *q <= '9')
+                q++;
+        if (G_LIKELY(q < end && (*q == ',' || *q == '}' || *q == ']') && (c != '0' || q == p)))
+                return q;
+        return json_skip_number(p, end, inner, c);
+}
+
 /* A value that is neither string nor bracket, and whose first character was @c. */
 JSON_INLINE const char *
 json_skip_scalar(const char *p, const char *end, const bool inner, int c)
 {
-        switch (c) {
-        case 'n':
-                if (G_LIKELY(end - p >= 3 && memcmp(p, "ull", 3) == 0))
+        if (c == 'n' || c == 't') {
+                if (G_LIKELY(json_is_at(p - 1, end, c == 'n' ? "null" : "true")))
                         return p + 3;
-                return json_skip_rest(p, end, inner, "ull");
-        case 't':
-                return json_skip_rest(p, end, inner, "rue");
-        case 'f':
-                return json_skip_rest(p, end, inner, "alse");
-        case 'N':
-                return json_skip_rest(p, end, inner, "aN");
-        default:
-                return json_skip_number(p, end, inner, c);
+                return json_skip_rest(p, end, inner, c == 'n' ? "ull" : "rue");
         }
+        if (c == 'f')
+                return G_LIKELY(json_is_at(p, end, "alse")) ? p + 4 : json_skip_rest(p, end, inner, "alse");
+        if (c >= '0' && c <= '9')
+                return json_skip_digits(p, end, inner, c);
+        if (c == 'N')
+                return json_skip_rest(p, end, inner, "aN");
+        return json_skip_number(p, end, inner, c);
 }
