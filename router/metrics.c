@@ -275,7 +275,7 @@ append_view(GString *out, const ReportInput *input)
         append_family(out, "view_age_seconds", "gauge",
                       "Time since the picture of clusters and hosts was last known to be true");
         append_sample(out, "view_age_seconds", NULL);
-        append_seconds(out, MAX(input->now_us - input->registry->view_checked_us, 0));
+        append_seconds(out, report_view_age_us(input));
         append_gauge(out, "view_frozen", "1 while a mass death of hosts is not believed yet",
                      input->registry->frozen);
 }

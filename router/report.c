@@ -68,6 +68,16 @@ report_source_state(SourceState state)
         return "off";
 }
 
+int64_t
+report_view_age_us(const ReportInput *input)
+{
+        const RegistryStatus *registry = input->registry;
+
+        if (registry->redis == SOURCE_OFF && registry->mysql == SOURCE_OFF)
+                return 0;
+        return MAX(input->now_us - registry->view_checked_us, 0);
+}
+
 /* --- stats --- */
 
 static json_t *
@@ -185,7 +195,7 @@ status_of_view(const ReportInput *input)
         for (unsigned i = 0; i < view->clusters->len; i++)
                 usable += view_cluster_is_usable(view->clusters->pdata[i]);
         return json_pack("{s:o, s:o, s:b, s:i, s:i, s:o}", "generation", number(view->generation), "age_s",
-                         age_s(input->now_us, input->registry->view_checked_us), "frozen",
+                         age_s(input->now_us, input->now_us - report_view_age_us(input)), "frozen",
                          input->registry->frozen, "clusters", (int)view->clusters->len, "usable", (int)usable,
                          "usable_hosts", number(view->usable_total));
 }

@@ -35,5 +35,8 @@ char *report_clusters(const ReportInput *input) G_GNUC_WARN_UNUSED_RESULT;
  */
 char *report_readiness(const ReportInput *input, bool *out_ready) G_GNUC_WARN_UNUSED_RESULT;
 
+/* Time since the view was last known to be true; 0 always where the file alone makes it. */
+int64_t report_view_age_us(const ReportInput *input);
+
 /* "off", "waiting", "ok", "lost": for JSON and people. */
 const char *report_source_state(SourceState state);

@@ -202,10 +202,11 @@ create(const Options *options, char **arguments)
                 return report_change(options, name, "created");
         case CATALOGUE_EXISTS:
                 return command_fail(EXIT_DATA, "the catalogue has a cluster \"%s\" already", name);
-        default:
-                return command_fail(EXIT_UNAVAILABLE, "%s",
-                                    error ? error->message : "it could not be created");
+        case CATALOGUE_MISSING:
+        case CATALOGUE_FAILED:
+                break;
         }
+        return inventory_fail(conf->mysql_url, error);
 }
 
 static int
@@ -242,9 +243,9 @@ static int delete (const Options *options, char **arguments)
                 break;
         case CATALOGUE_MISSING:
                 return fail_missing(conf, name);
-        default:
-                return command_fail(EXIT_UNAVAILABLE, "%s",
-                                    error ? error->message : "it could not be deleted");
+        case CATALOGUE_EXISTS:
+        case CATALOGUE_FAILED:
+                return inventory_fail(conf->mysql_url, error);
         }
         if (conf_find_cluster(conf, name))
                 command_warn("the group [%s] of %s still makes it a cluster", name, conf->path);

@@ -25,7 +25,7 @@ sync_schema(const Options *options, char **arguments)
                 return EXIT_CONFIG;
         if (!catalogue_migrate(catalogue, &applied, &error) ||
             !catalogue_version(catalogue, &version, &error))
-                return command_fail(EXIT_UNAVAILABLE, "%s", error->message);
+                return inventory_fail(conf->mysql_url, error);
         if (options->json)
                 print_json(json_pack("{s:i, s:i}", "applied", (int)applied, "version", (int)version));
         else
@@ -44,7 +44,7 @@ show_version(const Options *options, char **arguments)
         if (catalogue == NULL)
                 return EXIT_CONFIG;
         if (!catalogue_version(catalogue, &version, &error))
-                return command_fail(EXIT_UNAVAILABLE, "%s", error->message);
+                return inventory_fail(conf->mysql_url, error);
         if (options->json)
                 print_json(json_pack("{s:i, s:i}", "version", (int)version, "newest", (int)newest_version()));
         else if (version < newest_version())

@@ -115,13 +115,7 @@ check_names(const Conf *conf, const char *cluster, const char *host)
                                     "cluster_member_ips of [%s] in that file, or add a [redis] group",
                                     conf->path, cluster);
 
-        g_autoptr(Inventory) inventory = inventory_new(conf);
-        if (inventory_find(inventory, cluster))
-                return EXIT_DONE;
-        if (inventory->catalogue_failed)
-                return command_fail(EXIT_UNAVAILABLE, "whether there is a cluster \"%s\" cannot be known now",
-                                    cluster);
-        return command_fail(EXIT_DATA, "no cluster \"%s\"; see clusterctl cluster list", cluster);
+        return inventory_check_cluster(conf, cluster);
 }
 
 static bool
@@ -171,7 +165,7 @@ add(const Options *options, char **arguments)
         if (status != EXIT_DONE)
                 return status;
         if (!register_host(conf, arguments[0], arguments[1], &error))
-                return command_fail(EXIT_UNAVAILABLE, "%s", error->message);
+                return inventory_fail(conf->redis_url, error);
         return report_change(options, arguments[0], arguments[1], "added");
 }
 
@@ -186,7 +180,7 @@ remove_host(const Options *options, char **arguments)
                 return status;
         g_autoptr(Liveness) liveness = liveness_new(conf->redis_url, conf->redis_timeout_ms, &error);
         if (!liveness || !liveness_goodbye(liveness, arguments[0], arguments[1], &error))
-                return command_fail(EXIT_UNAVAILABLE, "%s", error->message);
+                return inventory_fail(conf->redis_url, error);
         if (is_in_file(conf, arguments[0], arguments[1]))
                 command_warn("%s still lists it among cluster_member_ips of [%s]", conf->path, arguments[0]);
         return report_change(options, arguments[0], arguments[1], "removed");

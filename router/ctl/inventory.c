@@ -61,6 +61,14 @@ add(Inventory *inventory, const char *name, const ConfCluster *conf)
 
 /* --- where it comes from --- */
 
+int
+inventory_fail(const char *url, const GError *error)
+{
+        g_autofree char *masked = conf_mask_url(url);
+
+        return command_fail(EXIT_UNAVAILABLE, "%s: %s", masked, error->message);
+}
+
 static void
 read_file(Inventory *inventory, const Conf *conf)
 {
@@ -87,37 +95,64 @@ inventory_open_catalogue(const Conf *conf)
         return catalogue;
 }
 
+/* Its clusters that are not deleted, as an array of CatalogueCluster *; NULL after saying why not. */
+static GPtrArray *
+list_catalogue(const Conf *conf)
+{
+        g_autoptr(GError) error = NULL;
+        g_autoptr(Catalogue) catalogue = inventory_open_catalogue(conf);
+        GPtrArray *rows = catalogue ? catalogue_list(catalogue, false, &error) : NULL;
+
+        if (catalogue && rows == NULL)
+                inventory_fail(conf->mysql_url, error);
+        return rows;
+}
+
+static void
+add_row(Inventory *inventory, const CatalogueCluster *row)
+{
+        InventoryCluster *cluster = find(inventory, row->name);
+
+        if (!name_is_cluster(row->name, strlen(row->name))) {
+                command_warn("the catalogue has a cluster with an illegal name, id %" G_GINT64_FORMAT,
+                             row->id);
+                return;
+        }
+        if (cluster == NULL)
+                cluster = add(inventory, row->name, NULL);
+        cluster->id = row->id;
+        cluster->drained = cluster->drained || row->drained;
+        cluster->drain_reason = g_strdup(row->state_reason);
+}
+
 static bool
 read_catalogue(Inventory *inventory, const Conf *conf)
 {
-        g_autoptr(GError) error = NULL;
-
         if (conf->mysql_url == NULL)
                 return true;
-        g_autoptr(Catalogue) catalogue = inventory_open_catalogue(conf);
-        if (catalogue == NULL)
-                return false;
-        g_autoptr(GPtrArray) rows = catalogue_list(catalogue, false, &error);
+        g_autoptr(GPtrArray) rows = list_catalogue(conf);
         if (rows == NULL) {
-                command_warn("the catalogue cannot be read, clusters may be missing: %s", error->message);
+                command_warn("the catalogue cannot be read, so clusters may be missing");
                 return false;
         }
-        for (unsigned i = 0; i < rows->len; i++) {
-                const CatalogueCluster *row = rows->pdata[i];
-                InventoryCluster *cluster = find(inventory, row->name);
-
-                if (!name_is_cluster(row->name, strlen(row->name))) {
-                        command_warn("the catalogue has a cluster with an illegal name, id %" G_GINT64_FORMAT,
-                                     row->id);
-                        continue;
-                }
-                if (cluster == NULL)
-                        cluster = add(inventory, row->name, NULL);
-                cluster->id = row->id;
-                cluster->drained = cluster->drained || row->drained;
-                cluster->drain_reason = g_strdup(row->state_reason);
-        }
+        for (unsigned i = 0; i < rows->len; i++)
+                add_row(inventory, rows->pdata[i]);
         return true;
+}
+
+int
+inventory_check_cluster(const Conf *conf, const char *name)
+{
+        g_autoptr(GPtrArray) rows = NULL;
+
+        if (conf_find_cluster(conf, name))
+                return EXIT_DONE;
+        if (conf->mysql_url && (rows = list_catalogue(conf)) == NULL)
+                return EXIT_UNAVAILABLE;
+        for (unsigned i = 0; rows && i < rows->len; i++)
+                if (strcmp(((CatalogueCluster *)rows->pdata[i])->name, name) == 0)
+                        return EXIT_DONE;
+        return command_fail(EXIT_DATA, "no cluster \"%s\"; see clusterctl cluster list", name);
 }
 
 static bool
@@ -130,9 +165,11 @@ ask_redis(const Conf *conf, GPtrArray *clusters)
 
         for (unsigned i = 0; i < warnings->len; i++)
                 command_warn("%s", (const char *)warnings->pdata[i]);
-        if (!fine)
-                command_warn("which hosts are up is unknown: %s", error->message);
-        return fine;
+        if (fine)
+                return true;
+        inventory_fail(conf->redis_url, error);
+        command_warn("which hosts are up is unknown");
+        return false;
 }
 
 /* Without redis every member of the file counts as alive. */

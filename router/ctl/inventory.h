@@ -43,5 +43,11 @@ MemberState inventory_host_state(const InventoryCluster *cluster, const Liveness
 unsigned inventory_count_up(const InventoryCluster *cluster);
 const char *member_state_name(MemberState state); /* "up", "down", "drained", "unknown" */
 
+/* EXIT_DONE if the file or the catalogue has that cluster; else says why not and returns the exit status. */
+int inventory_check_cluster(const Conf *conf, const char *name) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Says what failed at the server of @url, without its password, and returns EXIT_UNAVAILABLE. */
+int inventory_fail(const char *url, const GError *error);
+
 /* The catalogue of @conf; NULL after saying on stderr why there is none (then: EXIT_CONFIG). */
 Catalogue *inventory_open_catalogue(const Conf *conf) G_GNUC_WARN_UNUSED_RESULT;

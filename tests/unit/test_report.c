@@ -89,7 +89,7 @@ at(json_t *root, const char *path)
         g_auto(GStrv) steps = g_strsplit(path, "/", -1);
 
         for (int i = 0; steps[i]; i++) {
-                root = json_is_array(root) ? json_array_get(root, (size_t)atoi(steps[i]))
+                root = json_is_array(root) ? json_array_get(root, g_ascii_strtoull(steps[i], NULL, 10))
                                            : json_object_get(root, steps[i]);
                 g_assert_nonnull(root);
         }
@@ -280,10 +280,22 @@ test_status(Fixture *fixture, gconstpointer data)
         g_assert_cmpfloat(json_real_value(at(root, "redis/ok_age_s")), ==, 2.5);
         g_assert_cmpstr(text_at(root, "mysql/state"), ==, "off");
         g_assert_true(json_is_null(at(root, "mysql/ok_age_s")));
+        g_assert_cmpfloat(json_real_value(at(root, "view/age_s")), ==, 2.5);
         g_assert_cmpint(int_at(root, "view/clusters"), ==, 2);
         g_assert_cmpint(int_at(root, "view/usable"), ==, 1);
         g_assert_cmpstr(text_at(root, "routes/0/route"), ==, "volume");
         g_assert_cmpstr(text_at(root, "routes/0/state"), ==, "stopped");
+        json_decref(root);
+}
+
+/* The file cannot grow old. */
+static void
+test_view_of_file(Fixture *fixture, gconstpointer data)
+{
+        fixture->registry.redis = SOURCE_OFF;
+        json_t *root = parse(report_status(&fixture->input));
+
+        g_assert_cmpfloat(json_real_value(at(root, "view/age_s")), ==, 0);
         json_decref(root);
 }
 
@@ -437,6 +449,7 @@ main(int argc, char **argv)
             {"/report/every_cluster_of_the_view_has_a_row", test_rows_shown},
             {"/report/odd_strings_are_escaped", test_odd_strings},
             {"/report/status_tells_reload_and_sources", test_status},
+            {"/report/view_of_the_file_alone_has_no_age", test_view_of_file},
             {"/report/route_state_follows_its_lanes", test_route_states},
             {"/report/ready_once_every_route_consumes", test_readiness},
             {"/report/routes_show_the_configuration", test_routes},
