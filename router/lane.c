@@ -50,8 +50,13 @@ tell_statistics(Lane *lane)
 {
         bool consuming = link_state(intake_link(lane->shared)) == LINK_UP && lane->stop_us == 0;
         bool blocked = link_is_blocked(outlet_link(lane->outlet));
-        const char *error = link_error(outlet_link(lane->outlet));
+        const char *error = link_error(intake_link(lane->shared));
 
+        for (unsigned i = lane->outlets->len; i-- > 0;) {
+                const char *of_outlet = link_error(outlet_link(g_ptr_array_index(lane->outlets, i)));
+
+                error = of_outlet ? of_outlet : error;
+        }
         if (consuming != lane->consuming)
                 atomic_fetch_add(&lane->stats->lanes_consuming, consuming ? 1 : -1);
         if (blocked != lane->blocked)
@@ -61,7 +66,7 @@ tell_statistics(Lane *lane)
         lane->consuming = consuming;
         lane->blocked = blocked;
         if (lane->stop_us == 0)
-                report(lane, error ? error : link_error(intake_link(lane->shared)));
+                report(lane, error);
 }
 
 /* Nothing can be published: after the hold time all deliveries go back to the broker, and none is taken. */
@@ -90,6 +95,8 @@ tend_links(Lane *lane)
         bool can_publish = link_tick(out, lane->now_us) == LINK_UP && !link_is_blocked(out);
         Link *in[] = {intake_link(lane->shared), intake_link(lane->parking)};
 
+        for (unsigned i = 1; i < lane->outlets->len; i++)
+                link_tick(outlet_link(g_ptr_array_index(lane->outlets, i)), lane->now_us);
         guard_against_stuck(lane, can_publish);
         for (unsigned i = 0; i < G_N_ELEMENTS(in); i++) {
                 /* A link that was just lost is not dialled while its deliveries are still in the books. */
@@ -189,24 +196,50 @@ is_waiting(const Lane *lane)
         return false;
 }
 
+/* Adds the link's socket to those that end the nap; false if frames are waiting already. */
+static bool
+watch(GArray *sockets, Link *link, bool wants_room)
+{
+        struct pollfd entry = {.fd = link_fd(link), .events = POLLIN};
+
+        if (link_has_buffered(link))
+                return false;
+        /* Messages held back by a full socket go on as soon as it takes more. */
+        if (wants_room && link_state(link) == LINK_UP && !link_is_blocked(link) && !link_has_room(link))
+                entry.events |= POLLOUT;
+        g_array_append_val(sockets, entry);
+        return true;
+}
+
+static bool
+watch_all(Lane *lane)
+{
+        struct pollfd wake = {.fd = lane->wake_fd, .events = POLLIN};
+
+        g_array_set_size(lane->sockets, 0);
+        g_array_append_val(lane->sockets, wake);
+        for (unsigned i = 0; i < lane->outlets->len; i++) {
+                if (!watch(lane->sockets, outlet_link(g_ptr_array_index(lane->outlets, i)),
+                           lane->stalled->len > 0))
+                        return false;
+        }
+        return watch(lane->sockets, intake_link(lane->shared), false) &&
+               watch(lane->sockets, intake_link(lane->parking), false);
+}
+
 static void
 nap(Lane *lane)
 {
-        Link *links[] = {outlet_link(lane->outlet), intake_link(lane->shared), intake_link(lane->parking)};
-        struct pollfd sockets[G_N_ELEMENTS(links) + 1] = {{.fd = lane->wake_fd, .events = POLLIN}};
         uint64_t woken;
 
-        for (unsigned i = 0; i < G_N_ELEMENTS(links); i++) {
-                if (link_has_buffered(links[i]))
-                        return;
-                sockets[i + 1] = (struct pollfd){.fd = link_fd(links[i]), .events = POLLIN};
-        }
-        /* Messages held back by a full socket go on as soon as it takes more. */
-        if (lane->stalled->len > 0 && !link_has_room(links[0]) && !link_is_blocked(links[0]))
-                sockets[1].events |= POLLOUT;
-        if (poll(sockets, G_N_ELEMENTS(sockets), is_waiting(lane) ? SLEEP_BUSY_MS : SLEEP_MS) > 0 &&
-            (sockets[0].revents & POLLIN) && read(lane->wake_fd, &woken, sizeof(woken)) < 0 &&
-            errno != EAGAIN)
+        if (!watch_all(lane))
+                return;
+
+        const struct pollfd *wake = (const struct pollfd *)lane->sockets->data;
+
+        if (poll((struct pollfd *)lane->sockets->data, lane->sockets->len,
+                 is_waiting(lane) ? SLEEP_BUSY_MS : SLEEP_MS) > 0 &&
+            (wake->revents & POLLIN) && read(lane->wake_fd, &woken, sizeof(woken)) < 0 && errno != EAGAIN)
                 g_warning("route %s: eventfd: %s", lane->route->name, g_strerror(errno));
 }
 
@@ -228,26 +261,35 @@ is_settled(const Lane *lane)
 
         if (lane->now_us - lane->stop_us >= lane->conf->drain_deadline_ms * 1000)
                 return true;
+        for (unsigned i = 0; i < lane->outlets->len; i++)
+                quiet &= outlet_unconfirmed(g_ptr_array_index(lane->outlets, i)) == 0;
         return quiet && ledger_open_count(intake_ledger(lane->shared)) == 0 &&
-               ledger_open_count(intake_ledger(lane->parking)) == 0 && outlet_unconfirmed(lane->outlet) == 0;
+               ledger_open_count(intake_ledger(lane->parking)) == 0;
+}
+
+static void
+close_outlet(Lane *lane, Outlet *outlet)
+{
+        OutletEvent event;
+
+        outlet_abandon(outlet, "stopping");
+        while (outlet_next(outlet, &event) != OUTLET_NOTHING) {
+                ((Delivery *)event.flight)->target->unconfirmed--;
+                lane_settle(lane, (Delivery *)event.flight, REASON_LIVE);
+        }
+        link_close(outlet_link(outlet));
 }
 
 /* Closing the consuming connections gives everything unsettled back to the broker. */
 static void
 close_all(Lane *lane)
 {
-        OutletEvent event;
-
         link_close(intake_link(lane->shared));
         link_close(intake_link(lane->parking));
         lane_drop_all(lane, lane->shared);
         lane_drop_all(lane, lane->parking);
-        outlet_abandon(lane->outlet, "stopping");
-        while (outlet_next(lane->outlet, &event) != OUTLET_NOTHING) {
-                ((Delivery *)event.flight)->target->unconfirmed--;
-                lane_settle(lane, (Delivery *)event.flight, REASON_LIVE);
-        }
-        link_close(outlet_link(lane->outlet));
+        for (unsigned i = 0; i < lane->outlets->len; i++)
+                close_outlet(lane, g_ptr_array_index(lane->outlets, i));
         tell_statistics(lane);
         atomic_store(&lane->stats->in_flight, 0);
         atomic_fetch_sub(&lane->stats->lanes, 1);
@@ -296,6 +338,9 @@ build(Lane *lane)
         lane->parking = intake_new_parking(lane->conf, lane->route, lane->wake_fd);
         lane->outlet = outlet_new(lane->conf, lane->route, (const char *const *)conf->broker_urls,
                                   &conf->broker_tls, lane->wake_fd);
+        lane->outlets = g_ptr_array_new_with_free_func((GDestroyNotify)outlet_free);
+        g_ptr_array_add(lane->outlets, lane->outlet);
+        lane->sockets = g_array_new(FALSE, FALSE, sizeof(struct pollfd));
         lane->flows = g_ptr_array_new_with_free_func((GDestroyNotify)flow_free);
         lane->flow_names = g_hash_table_new(g_str_hash, g_str_equal);
         lane->queues = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_queue_target);
@@ -356,7 +401,8 @@ lane_free(Lane *lane)
         g_ptr_array_unref(lane->stalled);
         intake_free(lane->shared);
         intake_free(lane->parking);
-        outlet_free(lane->outlet);
+        g_ptr_array_unref(lane->outlets);
+        g_array_unref(lane->sockets);
         publication_free(lane->publication);
         envelope_reader_free(lane->reader);
         g_string_free(lane->scratch, TRUE);

@@ -15,6 +15,23 @@ enum { PREPARE_PORTION_US = 5 * 1000, LOOK_EVERY_US = 10 * 1000 * 1000, LOOK_PAU
 
 /* ---- making flows ---- */
 
+/* A cluster with a broker of its own gets an outlet of its own, so that one dead broker stops one cluster
+ * only. */
+static Outlet *
+outlet_for(Lane *lane, const char *cluster)
+{
+        const ConfCluster *conf = conf_find_cluster(lane->conf, cluster);
+
+        if (!conf || !conf->amqp_urls || !conf->amqp_urls[0])
+                return lane->outlet;
+
+        Outlet *outlet = outlet_new(lane->conf, lane->route, (const char *const *)conf->amqp_urls, &conf->tls,
+                                    lane->wake_fd);
+
+        g_ptr_array_add(lane->outlets, outlet);
+        return outlet;
+}
+
 static Flow *
 add_flow(Lane *lane, const char *name, bool with_destination)
 {
@@ -22,7 +39,7 @@ add_flow(Lane *lane, const char *name, bool with_destination)
         Flow *flow = flow_new(lane->conf, lane->route, name, (int)lane->flows->len, lane->outlet, stats);
 
         if (with_destination)
-                flow_set_destination(flow, lane->conf, lane->route, lane->outlet);
+                flow_set_destination(flow, lane->conf, lane->route, outlet_for(lane, name));
         g_ptr_array_add(lane->flows, flow);
         g_hash_table_insert(lane->flow_names, flow->name, flow);
         return flow;
@@ -74,41 +91,52 @@ lane_follow_view(Lane *lane)
 /* ---- queues ---- */
 
 static bool
-can_call(Lane *lane)
+can_call(Outlet *outlet)
 {
-        Link *link = outlet_link(lane->outlet);
+        Link *link = outlet_link(outlet);
 
         /* A blocked broker does not answer declares. */
         return link_state(link) == LINK_UP && !link_is_blocked(link) && link_open_side(link);
 }
 
 static void
-on_result(Lane *lane, TopologyResult result, const GError *error)
+on_result(Lane *lane, Outlet *outlet, TopologyResult result, const GError *error)
 {
         if (result == TOPOLOGY_LOST)
-                link_fail(outlet_link(lane->outlet), "%s", error ? error->message : "no answer");
+                link_fail(outlet_link(outlet), "%s", error ? error->message : "no answer");
         else if (result == TOPOLOGY_REFUSED)
                 g_warning("route %s: %s", lane->route->name, error->message);
+}
+
+/* A new connection may lead to a broker that knows none of the queues. */
+static bool
+is_declared(Target *target)
+{
+        if (target->declare && target->generation != link_generation(outlet_link(target->outlet)))
+                target->declared = false;
+        return target->declared;
 }
 
 static bool
 declare(Lane *lane, Target *target, uint32_t *out_messages)
 {
+        Link *link = outlet_link(target->outlet);
         Delivery nobody = {0};
         amqp_bytes_t exchange, key;
         g_autoptr(GError) error = NULL;
 
-        if (!can_call(lane))
+        if (!can_call(target->outlet))
                 return false;
+        target->generation = link_generation(link);
+        /* A name too long for AMQP is found out again when something is published there. */
         if (!target_address(target, &nobody, lane->route, lane->scratch, &exchange, &key))
                 return target->declared = true;
 
         g_autofree char *queue = g_strndup(key.bytes, key.len);
-        TopologyResult result =
-            topology_ensure_queue(link_connection(outlet_link(target->outlet)), LINK_SIDE_CHANNEL, queue,
-                                  lane->conf->quorum, out_messages, &error);
+        TopologyResult result = topology_ensure_queue(link_connection(link), LINK_SIDE_CHANNEL, queue,
+                                                      lane->conf->quorum, out_messages, &error);
 
-        on_result(lane, result, error);
+        on_result(lane, target->outlet, result, error);
         /* Refused: it may be there all the same; publishing will tell. */
         target->declared = result != TOPOLOGY_LOST;
         return target->declared;
@@ -131,18 +159,17 @@ found_parked(Lane *lane, Flow *flow, uint32_t messages)
                 flow_park(flow, REASON_CLUSTER_DOWN);
 }
 
-static bool
-prepare_flow(Lane *lane, Flow *flow)
+bool
+lane_check_parking(Lane *lane, Flow *flow)
 {
         uint32_t messages = 0;
 
-        if (!flow->parking.declared) {
-                if (!declare(lane, &flow->parking, &messages))
-                        return false;
-                found_parked(lane, flow, messages);
-        }
-        if (flow->has_destination && !flow->destination.declared && !declare(lane, &flow->destination, NULL))
+        if (is_declared(&flow->parking))
+                return true;
+        flow->checked = false;
+        if (!declare(lane, &flow->parking, &messages))
                 return false;
+        found_parked(lane, flow, messages);
         flow->checked = true;
         return true;
 }
@@ -150,29 +177,9 @@ prepare_flow(Lane *lane, Flow *flow)
 bool
 lane_prepare(Lane *lane, Target *target)
 {
-        if (target->flow && !target->flow->checked)
-                return prepare_flow(lane, target->flow);
-        return target->declared || declare(lane, target, NULL);
-}
-
-/* A new connection may lead to a broker that knows none of the queues. */
-static void
-forget_declared(Lane *lane)
-{
-        GHashTableIter queues;
-        Target *target;
-
-        for (unsigned i = 0; i < lane->flows->len; i++) {
-                Flow *flow = g_ptr_array_index(lane->flows, i);
-
-                flow->checked = false;
-                flow->parking.declared = !flow->parking.declare;
-                flow->destination.declared = !flow->destination.declare;
-        }
-        lane->dead.declared = false;
-        g_hash_table_iter_init(&queues, lane->queues);
-        while (g_hash_table_iter_next(&queues, NULL, (void **)&target))
-                target->declared = false;
+        if (target->flow && !lane_check_parking(lane, target->flow))
+                return false;
+        return is_declared(target) || declare(lane, target, NULL);
 }
 
 /* ---- passes ---- */
@@ -206,7 +213,9 @@ lane_break_pass(Lane *lane, Flow *flow)
 static void
 begin_pass(Lane *lane, Flow *flow)
 {
-        if (link_state(intake_link(lane->parking)) != LINK_UP || !prepare_flow(lane, flow))
+        if (link_state(intake_link(lane->parking)) != LINK_UP || !lane_check_parking(lane, flow))
+                return;
+        if (flow->has_destination && !outlet_is_ready(flow->destination.outlet, false))
                 return;
         flow_begin_pass(flow, lane->view, lane->now_us, lane->now_unix_ms);
         intake_consume(lane->parking, flow->number, flow->parking.key, lane->route->prefetch);
@@ -219,14 +228,14 @@ look(Lane *lane, Flow *flow, uint32_t *out_messages)
         TopologyResult result;
 
         flow->look_us = lane->now_us;
-        if (!can_call(lane))
+        if (!can_call(lane->outlet))
                 return;
         result = topology_look(link_connection(outlet_link(lane->outlet)), LINK_SIDE_CHANNEL,
                                flow->parking.key, out_messages, NULL, &error);
         if (result == TOPOLOGY_ABSENT)
-                flow->parking.declared = flow->checked = false;
+                flow->parking.declared = false;
         else
-                on_result(lane, result, error);
+                on_result(lane, lane->outlet, result, error);
 }
 
 /* Nothing came for a while: is the parking queue empty, or only what failed before left? */
@@ -287,26 +296,30 @@ look_around(Lane *lane)
         found_parked(lane, flow, messages);
 }
 
+/* Eagerly, so that services find their queues; in portions, so that messages do not wait for 10,000 of them.
+ */
+static void
+prepare_some(Lane *lane)
+{
+        int64_t until_us = lane->now_us + PREPARE_PORTION_US;
+
+        for (unsigned i = 0; i < lane->flows->len && g_get_monotonic_time() < until_us; i++) {
+                Flow *flow = g_ptr_array_index(lane->flows, i);
+
+                if (flow->has_destination)
+                        lane_prepare(lane, &flow->destination);
+                else
+                        lane_check_parking(lane, flow);
+        }
+        lane_prepare(lane, &lane->dead);
+}
+
 void
 lane_tend_flows(Lane *lane)
 {
-        uint64_t generation = link_generation(outlet_link(lane->outlet));
-        int64_t until_us = lane->now_us + PREPARE_PORTION_US;
-
-        if (lane->outlet_generation != generation) {
-                lane->outlet_generation = generation;
-                forget_declared(lane);
-        }
-        for (unsigned i = 0; i < lane->flows->len; i++) {
-                Flow *flow = g_ptr_array_index(lane->flows, i);
-
-                if (!flow->checked && (!can_call(lane) || g_get_monotonic_time() > until_us))
-                        break;
-                if (!flow->checked && !prepare_flow(lane, flow))
-                        break;
-                tend(lane, flow);
-        }
-        if (!lane->dead.declared)
-                lane_prepare(lane, &lane->dead);
+        if (can_call(lane->outlet))
+                prepare_some(lane);
+        for (unsigned i = 0; i < lane->flows->len; i++)
+                tend(lane, g_ptr_array_index(lane->flows, i));
         look_around(lane);
 }

@@ -20,6 +20,17 @@ is_tagged(const Lane *lane, const Delivery *delivery)
                delivery->tag_hosts;
 }
 
+/* For people who look into a parking or dead queue. */
+static const char *
+cluster_note(const Delivery *delivery)
+{
+        const Flow *flow = delivery->target->flow ? delivery->target->flow : delivery->origin;
+
+        if (flow && *flow->name)
+                return flow->name;
+        return delivery->claimed;
+}
+
 static void
 publish(Lane *lane, Delivery *delivery, bool bare)
 {
@@ -31,7 +42,7 @@ publish(Lane *lane, Delivery *delivery, bool bare)
                                   .stored = stored,
                                   .reason = delivery->reason,
                                   .route = lane->route,
-                                  .cluster = target->flow && *target->flow->name ? target->flow->name : NULL,
+                                  .cluster = cluster_note(delivery),
                                   .now_unix_ms = lane->now_unix_ms};
         amqp_bytes_t exchange, key;
 
@@ -49,6 +60,14 @@ publish(Lane *lane, Delivery *delivery, bool bare)
         outlet_publish(target->outlet, &delivery->flight, bare, exchange, key,
                        publication_build(lane->publication, delivery->message, &delivery->provenance, &notes),
                        delivery->message->body);
+}
+
+/* A broker of its own may have half the window unconfirmed; the shared one is needed for everything. */
+static bool
+is_full(const Lane *lane, const Target *target)
+{
+        return target->outlet != lane->outlet &&
+               outlet_unconfirmed(target->outlet) >= MAX(lane->route->prefetch / 2, 1);
 }
 
 /* False if it has to wait. */
@@ -69,6 +88,20 @@ try_publish(Lane *lane, Delivery *delivery)
         }
         publish(lane, delivery, bare);
         return true;
+}
+
+/*
+ * A destination that takes nothing may not use up the window of all others: it keeps a quarter of it waiting,
+ * for the hold time, and then what is for it is parked.
+ */
+static void
+check_patience(Lane *lane, Target *target)
+{
+        bool too_many = target->held.length > lane->route->prefetch / 4;
+        bool too_long = lane->now_us - target->trouble_us >= lane->conf->hold_time_ms * 1000;
+
+        if (target->kind == TARGET_DESTINATION && target->trouble_us != 0 && (too_long || too_many))
+                lane_give_up(lane, target->flow);
 }
 
 static void
@@ -115,7 +148,7 @@ retarget(Lane *lane, Delivery *delivery)
         Target *target = delivery->target;
         Flow *flow = target->flow;
 
-        if (target->kind != TARGET_DESTINATION || flow->state == FLOW_OPEN)
+        if (target->kind != TARGET_DESTINATION || !lane_check_parking(lane, flow) || flow->state == FLOW_OPEN)
                 return false;
         if (delivery->origin != flow) {
                 delivery_unhold(delivery);
@@ -155,19 +188,26 @@ flush_target(Lane *lane, Target *target)
         }
 }
 
-/* Held too long: what is new goes to the parking queue, and what is held follows at the next flush. */
-static void
-check_hold_time(Lane *lane, Target *target)
+void
+lane_give_up(Lane *lane, Flow *flow)
 {
-        if (target->kind != TARGET_DESTINATION || target->trouble_us == 0 ||
-            lane->now_us - target->trouble_us < lane->conf->hold_time_ms * 1000)
-                return;
+        Target *target = &flow->destination;
+
         target->trouble_us = target->retry_us = 0;
         backoff_reset(&target->backoff);
-        if (target->flow->passing)
-                lane_break_pass(lane, target->flow);
-        flow_park(target->flow, REASON_NACKED);
-        flow_want_pass(target->flow, backoff_next_ms(&target->flow->backoff), lane->now_us);
+        lane_break_pass(lane, flow);
+        flow_park(flow, REASON_NACKED);
+        flow_want_pass(flow, backoff_next_ms(&flow->backoff), lane->now_us);
+}
+
+/* Its own broker is away, or silent with as much unconfirmed as it may have. */
+static bool
+is_out_of_order(const Lane *lane, const Target *target)
+{
+        Link *link = outlet_link(target->outlet);
+
+        return target->outlet != lane->outlet &&
+               (link_state(link) != LINK_UP || link_is_blocked(link) || is_full(lane, target));
 }
 
 void
@@ -176,7 +216,9 @@ lane_flush(Lane *lane)
         for (unsigned i = 0; i < lane->stalled->len;) {
                 Target *target = g_ptr_array_index(lane->stalled, i);
 
-                check_hold_time(lane, target);
+                if (target->trouble_us == 0 && is_out_of_order(lane, target))
+                        target->trouble_us = lane->now_us;
+                check_patience(lane, target);
                 flush_target(lane, target);
                 target->stalled = !g_queue_is_empty(&target->held);
                 if (target->stalled)
@@ -305,15 +347,37 @@ on_event(Lane *lane, const OutletEvent *event)
         }
 }
 
-bool
-lane_collect(Lane *lane)
+static bool
+collect_from(Lane *lane, Outlet *outlet)
 {
         OutletEvent event;
         bool any = false;
 
-        while (outlet_next(lane->outlet, &event) != OUTLET_NOTHING) {
+        while (outlet_next(outlet, &event) != OUTLET_NOTHING) {
                 on_event(lane, &event);
                 any = true;
+        }
+        return any;
+}
+
+/* A broker that confirms nothing for the hold time is as good as gone: what it has is unsure. */
+static void
+check_silence(Lane *lane, Outlet *outlet)
+{
+        const Delivery *oldest = (const Delivery *)outlet_oldest(outlet);
+
+        if (oldest && lane->now_us - oldest->published_us >= lane->conf->hold_time_ms * 1000)
+                outlet_abandon(outlet, "the broker does not confirm what it was sent");
+}
+
+bool
+lane_collect(Lane *lane)
+{
+        bool any = false;
+
+        for (unsigned i = 0; i < lane->outlets->len; i++) {
+                any |= collect_from(lane, g_ptr_array_index(lane->outlets, i));
+                check_silence(lane, g_ptr_array_index(lane->outlets, i));
         }
         return any;
 }

@@ -127,6 +127,8 @@ static void
 deliver(Lane *lane, Delivery *delivery, Flow *flow, const Decision *decision)
 {
         choose_host(lane, delivery, decision->cluster);
+        lane_check_parking(
+            lane, flow); /* what lies there goes first; if it cannot be seen now, the target waits, too */
         if (flow->state == FLOW_OPEN || delivery->origin == flow)
                 lane_send(lane, delivery, &flow->destination, decision->reason);
         else if (flow->closing)
@@ -183,6 +185,9 @@ route(Lane *lane, Delivery *delivery)
         if (properties->_flags & AMQP_BASIC_REPLY_TO_FLAG)
                 input.reply_to = properties->reply_to;
         envelope_read(lane->reader, lane->view, &input, &envelope);
+        if (envelope.kind == ENVELOPE_UNKNOWN &&
+            g_utf8_validate_len(envelope.value, envelope.value_length, NULL))
+                delivery->claimed = g_strndup(envelope.value, envelope.value_length);
 
         Decision decision = decide(&envelope, lane->route, lane->view, delivery->arrival);
 

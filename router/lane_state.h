@@ -39,9 +39,10 @@ struct Lane {
 
         Intake *shared;
         Intake *parking;
-        Outlet *outlet;
-        uint64_t outlet_generation; /* for which queues were declared */
-        bool consuming;             /* as told to the statistics */
+        Outlet *outlet;     /* on the shared broker: parking and dead queues, and clusters without a broker of
+                               their own */
+        GPtrArray *outlets; /* of Outlet *: that one, and one for each cluster with its own broker */
+        bool consuming;     /* as told to the statistics */
         bool blocked;
         char *reported; /* the connection error last logged, NULL: all well */
 
@@ -53,6 +54,7 @@ struct Lane {
         Target dead;
         GHashTable *queues; /* policy queue -> Target * */
         GPtrArray *stalled; /* of Target * that hold messages */
+        GArray *sockets;    /* of struct pollfd, to sleep on */
         unsigned look_cursor;
 
         uint64_t arrivals;
@@ -87,6 +89,8 @@ void lane_park(Lane *lane, Delivery *delivery, Flow *flow, Reason reason);
 /* Sends on what was kept waiting for the end of a pass. */
 void lane_release_waiting(Lane *lane, Flow *flow);
 void lane_bury(Lane *lane, Delivery *delivery, Reason reason);
+/* What is new for this flow is parked from now on, because its destination takes nothing. */
+void lane_give_up(Lane *lane, Flow *flow);
 /* Publishes what waits, as far as possible. */
 void lane_flush(Lane *lane);
 /* Takes in what the broker says of publishes. True if there was anything. */
@@ -97,6 +101,8 @@ bool lane_collect(Lane *lane);
 /* The flow of that cluster; made at the first call. */
 Flow *lane_flow(Lane *lane, const ViewCluster *cluster);
 Target *lane_queue_target(Lane *lane, const char *queue);
+/* Looks, once per connection, whether something is parked already. False if that must wait. */
+bool lane_check_parking(Lane *lane, Flow *flow);
 /* Declares what the target needs, unless done. False if that must wait. */
 bool lane_prepare(Lane *lane, Target *target);
 /* Adapts the flows to the view. */

@@ -317,6 +317,12 @@ window_abandon(Window *window)
         return flight;
 }
 
+Flight *
+window_oldest(const Window *window)
+{
+        return ring_get(&window->ring, window->ring.first);
+}
+
 size_t
 window_count(const Window *window)
 {

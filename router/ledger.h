@@ -112,4 +112,7 @@ Flight *window_confirm(Window *window, uint64_t seq, bool multiple);
  * numbers start anew. */
 Flight *window_abandon(Window *window);
 
+/* The unconfirmed publish that was made first, or NULL. */
+Flight *window_oldest(const Window *window);
+
 size_t window_count(const Window *window);

@@ -220,6 +220,12 @@ outlet_next(Outlet *outlet, OutletEvent *out_event)
         return out_event->kind;
 }
 
+Flight *
+outlet_oldest(const Outlet *outlet)
+{
+        return window_oldest(outlet->window);
+}
+
 size_t
 outlet_unconfirmed(const Outlet *outlet)
 {

@@ -56,6 +56,9 @@ typedef struct {
 /* The next publish whose fate is known; never waits. */
 OutletEventKind outlet_next(Outlet *outlet, OutletEvent *out_event);
 
+/* The unconfirmed publish that was made first, or NULL. */
+Flight *outlet_oldest(const Outlet *outlet);
+
 size_t outlet_unconfirmed(const Outlet *outlet);
 
 /* Gives up on all unconfirmed publishes: outlet_next() returns each as UNSURE. The connection is dropped. */

@@ -37,6 +37,7 @@ delivery_free(Delivery *delivery)
         message_free(delivery->message);
         g_free(delivery->tag_hosts);
         g_free(delivery->host);
+        g_free(delivery->claimed);
         g_free(delivery);
 }
 

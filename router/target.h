@@ -30,17 +30,18 @@ struct Target {
         TargetKind kind;
         Flow *flow; /* DESTINATION and PARKING: whose */
         Outlet *outlet;
-        char *exchange; /* template */
-        char *key;      /* template, or queue name */
-        char *cluster;  /* for {cluster}; "" if none */
-        bool declare;   /* a queue that the router makes */
-        bool declared;  /* done, or not wanted */
-        GQueue held;    /* of Delivery *, by arrival */
-        bool stalled;   /* stands in its lane's list of targets that hold messages */
+        char *exchange;      /* template */
+        char *key;           /* template, or queue name */
+        char *cluster;       /* for {cluster}; "" if none */
+        bool declare;        /* a queue that the router makes */
+        bool declared;       /* done, or not wanted */
+        uint64_t generation; /* of the outlet's channel when it was declared */
+        GQueue held;         /* of Delivery *, by arrival */
+        bool stalled;        /* stands in its lane's list of targets that hold messages */
         size_t unconfirmed;
         Backoff backoff;
         int64_t retry_us;   /* nothing is published before */
-        int64_t trouble_us; /* since when the broker refuses what is sent here, 0: it does not */
+        int64_t trouble_us; /* since when what is sent here is refused or cannot be sent, 0: all well */
 };
 
 struct Delivery {
@@ -52,6 +53,7 @@ struct Delivery {
         Target *target;
         Reason reason;
         char *tag_hosts;    /* tag mode: usable hosts of its cluster, else NULL */
+        char *claimed;      /* the unknown cluster it names, else NULL */
         char *host;         /* for {host}, else NULL */
         bool doubtful;      /* a copy may be out already */
         int64_t expires_us; /* monotonic, 0: never */
