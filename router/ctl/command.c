@@ -224,7 +224,7 @@ request_parse(const Command *const *nouns, const char *const *argv, Request *out
         request.options.conf_path = default_conf_path();
         if (!read_options(&request, argv + 1, out_error) || !find_command(nouns, &request, out_error))
                 return false;
-        if (request.kind == REQUEST_RUN && !check_count(&request, out_error))
+        if (request.command && request.kind == REQUEST_RUN && !check_count(&request, out_error))
                 return false;
         g_ptr_array_add(request.arguments, NULL);
         *out_request = request;
