@@ -84,7 +84,9 @@ log_cluster(ChangeLog *log, const ViewCluster *before, const ViewCluster *after)
         if (before != NULL && usable_before == after->usable->len)
                 return;
         const char *what = "has";
-        if (after->usable->len == 0)
+        if (before == NULL)
+                what = "is new:";
+        else if (after->usable->len == 0)
                 what = "is down:";
         else if (usable_before == 0)
                 what = "is up:";

@@ -63,8 +63,9 @@ local_host_find(const Conf *conf, GError **error)
                 host = g_strdup(g_get_host_name());
         if (name_is_host(host, strlen(host)))
                 return g_steal_pointer(&host);
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
-                    "%s: this machine is called \"%s\", which %s; set host in [DEFAULT]", conf->path, host,
-                    name_explain_host(host, strlen(host)));
+        g_set_error(
+            error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+            "%s: this machine is called \"%s\", which is no legal host name (%s); set host in [DEFAULT]",
+            conf->path, host, name_explain_host(host, strlen(host)));
         return NULL;
 }

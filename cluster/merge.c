@@ -75,7 +75,8 @@ warn_illegal(const CatalogueCluster *row, GPtrArray *warnings)
         g_autofree char *raw = g_strndup(row->name, SHOWN_BYTES);
         g_autofree char *shown = g_strescape(raw, NULL);
         g_ptr_array_add(warnings,
-                        g_strdup_printf("catalogue row %" G_GINT64_FORMAT " is ignored: the name \"%s\" %s",
+                        g_strdup_printf("catalogue row %" G_GINT64_FORMAT
+                                        " is ignored: the name \"%s\" is not legal: %s",
                                         row->id, shown, name_explain_cluster(row->name, strlen(row->name))));
 }
 

@@ -28,18 +28,17 @@ lost_state(SourceState before)
         return before == SOURCE_OK || before == SOURCE_LOST ? SOURCE_LOST : SOURCE_WAITING;
 }
 
-/* Logs once per change: @before and @after are the states around one try. */
+/* Logs once per change; the states are those around one try. */
 static void
-log_source(Registry *registry, const char *name, SourceState before, bool fine, const char *old_error,
+log_source(Registry *registry, const char *name, SourceState before, SourceState after, const char *old_error,
            const char *error)
 {
-        if (fine && before != SOURCE_OK)
+        if (after == SOURCE_OK && before != SOURCE_OK)
                 change_log_line(registry->log, "%s: connected", name);
-        else if (!fine && before == SOURCE_OK)
-                change_log_line(registry->log, "%s is lost, what was last known stays in force: %s", name,
-                                error);
-        else if (!fine && strcmp(old_error, error) != 0)
-                change_log_line(registry->log, "%s cannot be used yet: %s", name, error);
+        else if (after != SOURCE_OK && before == SOURCE_OK)
+                change_log_line(registry->log, "%s; what was last known stays in force", error);
+        else if (after != SOURCE_OK && strcmp(old_error, error) != 0)
+                change_log_line(registry->log, "%s; trying again", error);
 }
 
 static DampingRules
@@ -104,8 +103,7 @@ note_run_id(Registry *registry)
 static void
 log_poll(Registry *registry, const RegistryStatus *before, const RegistryStatus *after)
 {
-        log_source(registry, "redis", before->redis, after->redis == SOURCE_OK, before->redis_error,
-                   after->redis_error);
+        log_source(registry, "redis", before->redis, after->redis, before->redis_error, after->redis_error);
         if (before->frozen == after->frozen)
                 return;
         if (after->frozen)
@@ -179,8 +177,9 @@ is_credible(const Conf *conf, GPtrArray *rows, GPtrArray *known, GError **error)
 {
         if (rows->len > 0 || (known->len == 0 && conf->clusters->len > 0))
                 return true;
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND,
-                    "the catalogue is empty; create a cluster with \"clusterctl cluster create NAME\"");
+        g_set_error(
+            error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND,
+            "MySQL: the catalogue is empty; create a cluster with \"clusterctl cluster create NAME\"");
         return false;
 }
 
@@ -242,7 +241,7 @@ refresh_catalogue(Registry *registry)
                 wait_ms = backoff_next_ms(&registry->mysql_backoff);
         }
         registry->mysql_due_us = g_get_monotonic_time() + wait_ms * 1000;
-        log_source(registry, "MySQL", before.mysql, rows != NULL, before.mysql_error, after.mysql_error);
+        log_source(registry, "MySQL", before.mysql, after.mysql, before.mysql_error, after.mysql_error);
         /* Clusters that just appeared should not wait a whole tick for their hosts. */
         if (rows != NULL && rows->len != known->len)
                 registry->redis_due_us = 0;
