@@ -90,6 +90,7 @@ stats_of_cluster(const SnapshotCluster *cluster)
         STATS_CLUSTER_COUNTERS(SET)
 #undef SET
         json_object_set_new(row, "parked_now", number(cluster->parked_now));
+        json_object_set_new(row, "unparked_found", number(cluster->unparked_found));
         json_object_set_new(row, "parked_in_queue", number(cluster->parked_in_queue));
         json_object_set_new(row, "flow", text(cluster_flow_name(cluster->flow)));
         return row;
@@ -137,6 +138,7 @@ stats_of_route(const SnapshotRoute *route, int64_t now_us)
         json_object_set_new(row, "parked", number(route->parked));
         json_object_set_new(row, "unparked", number(route->unparked));
         json_object_set_new(row, "parked_now", number(route->parked_now));
+        json_object_set_new(row, "unparked_found", number(route->unparked_found));
         json_object_set_new(row, "parked_in_queue", number(route->parked_in_queue));
         set_percentiles(row, "hop", route->hop);
         set_percentiles(row, "confirm", route->confirm);

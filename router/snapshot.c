@@ -141,10 +141,12 @@ sum_clusters(SnapshotRoute *route)
                 SnapshotCluster *cluster = route->clusters->pdata[i];
 
                 cluster->parked_now = difference(cluster->parked, cluster->unparked);
+                cluster->unparked_found = difference(cluster->unparked, cluster->parked);
                 route->delivered += cluster->delivered;
                 route->parked += cluster->parked;
                 route->unparked += cluster->unparked;
                 route->parked_now += cluster->parked_now;
+                route->unparked_found += cluster->unparked_found;
                 route->parked_in_queue += cluster->parked_in_queue;
         }
 }

@@ -14,7 +14,9 @@
  *
  *     in = delivered + dead + expired + parked_now + in_flight
  *
- * holds in it (sums over the clusters of a route). All values are the caller's; any thread.
+ * holds in it (sums over the clusters of a route), as long as this process fetches only from parking queues
+ * what it put there; what it fetched beyond that stands in unparked_found, to be added on the left. All
+ * values are the caller's; any thread.
  */
 
 #define SNAPSHOT_FIELD(name, help) uint64_t name;
@@ -23,6 +25,7 @@ typedef struct {
         char *cluster; /* "" for messages that reached no one cluster's queue */
         STATS_CLUSTER_COUNTERS(SNAPSHOT_FIELD)
         uint64_t parked_now;      /* of those this process parked: parked - unparked, at least 0 */
+        uint64_t unparked_found;  /* fetched that others parked: unparked - parked, at least 0 */
         uint64_t parked_in_queue; /* all that stand in its parking queue, as far as this process knows */
         ClusterFlow flow;
 } SnapshotCluster;
@@ -32,10 +35,11 @@ typedef struct {
         STATS_ROUTE_COUNTERS(SNAPSHOT_FIELD)
         uint64_t in; /* received and not handed back */
         uint64_t in_flight;
-        uint64_t delivered; /* these four: sums over clusters */
+        uint64_t delivered; /* these six: sums over clusters */
         uint64_t parked;
         uint64_t unparked;
         uint64_t parked_now;
+        uint64_t unparked_found;
         uint64_t parked_in_queue;
         uint64_t reasons[REASON_COUNT];
         int lanes;

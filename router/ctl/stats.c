@@ -245,9 +245,12 @@ const Command stats_commands[] = {
      "stands for messages that reached no one cluster's queue.\n\n"
      "JSON: {\"uptime_s\", \"routes\": [{\"route\", \"in\", \"in_flight\", \"dead\", \"expired\",\n"
      "\"clusters\": [{\"cluster\", \"delivered\", \"parked\", \"unparked\", \"parked_now\",\n"
-     "\"parked_in_queue\", \"flow\": open|parking|unparking, ...}], \"reasons\": {CODE: COUNT}, ...}]}\n"
-     "It adds up: in = delivered + dead + expired + parked_now + in_flight. parked_now counts what this\n"
-     "router parked and nobody fetched through it; parked_in_queue also what stood there before.\n\n"
+     "\"unparked_found\", \"parked_in_queue\", \"flow\": open|parking|unparking, ...}],\n"
+     "\"reasons\": {CODE: COUNT}, ...}]}\n"
+     "It adds up: in = delivered + dead + expired + parked_now + in_flight, where parked_now counts what "
+     "this\n"
+     "router parked and has not fetched again. What it fetched beyond that, because an earlier or another\n"
+     "router parked it, is counted in unparked_found: add it to in.\n\n"
      "Example: clusterctl stats volume -o json\n",
      stats},
     {0},

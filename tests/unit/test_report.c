@@ -120,7 +120,7 @@ assert_balanced(json_t *route)
         {
                 outcomes += int_at(cluster, "delivered") + int_at(cluster, "parked_now");
         }
-        g_assert_cmpint(int_at(route, "in"), ==, outcomes);
+        g_assert_cmpint(int_at(route, "in") + int_at(route, "unparked_found"), ==, outcomes);
 }
 
 /* --- stats --- */
@@ -146,6 +146,7 @@ test_balance(Fixture *fixture, gconstpointer data)
         json_t *row = at(root, "routes/0");
         assert_balanced(row);
         g_assert_cmpint(int_at(row, "in"), ==, 93);
+        g_assert_cmpint(int_at(row, "unparked_found"), ==, 0);
         g_assert_cmpint(int_at(row, "in_flight"), ==, 93 - 50 - 4 - 3 - 2 - 5);
         g_assert_cmpint(int_at(row, "delivered"), ==, 54);
         g_assert_cmpint(int_at(row, "reasons/live"), ==, 50);
@@ -174,7 +175,9 @@ test_found_messages(Fixture *fixture, gconstpointer data)
         stats_add(&east->delivered, 10);
         stats_add(&east->unparked, 10);
         root = parse(report_stats(&fixture->input));
+        assert_balanced(at(root, "routes/0"));
         g_assert_cmpint(int_at(root, "routes/0/in_flight"), ==, 0);
+        g_assert_cmpint(int_at(root, "routes/0/unparked_found"), ==, 10);
         g_assert_cmpint(int_at(root, "routes/0/clusters/0/parked_now"), ==, 0);
         g_assert_cmpint(int_at(root, "routes/0/clusters/0/parked_in_queue"), ==, 20);
         json_decref(root);
@@ -225,6 +228,7 @@ test_balance_under_load(Fixture *fixture, gconstpointer data)
         json_t *root = parse(report_stats(&fixture->input));
         assert_balanced(at(root, "routes/0"));
         g_assert_cmpint(int_at(root, "routes/0/in"), ==, 225000);
+        g_assert_cmpint(int_at(root, "routes/0/unparked_found"), ==, 0);
         g_assert_cmpint(int_at(root, "routes/0/in_flight"), ==, 0);
         json_decref(root);
 }
