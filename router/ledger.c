@@ -177,9 +177,7 @@ tell_alone(Ledger *ledger, const Flight *flight, uint64_t *out_tag)
 LedgerAckKind
 ledger_next_ack(Ledger *ledger, int64_t now_us, int64_t patience_us, uint64_t *out_tag)
 {
-        if (ledger->beyond == 0)
-                return LEDGER_ACK_NONE;
-
+        /* Also when nothing is left to tell: what was told alone may have to be let go. */
         uint64_t last = advance_prefix(ledger);
 
         if (last != 0) {
