@@ -319,7 +319,9 @@ client_message_header_text(const ClientMessage *message, const char *name)
 char *
 client_message_body(const ClientMessage *message)
 {
-        return g_strndup(message->message.body.bytes, message->message.body.len);
+        amqp_bytes_t body = message->message.body;
+
+        return body.len > 0 ? g_strndup(body.bytes, body.len) : g_strdup("");
 }
 
 static ClientMessage *
