@@ -9,58 +9,11 @@
  */
 
 #include "tests/support/ledger_model.h"
-#include "router/ledger.h"
+#include "tests/support/ledger_model_private.h"
 
-#include <glib.h>
+#include <stdbool.h>
 
-enum { PATIENCE_US = 50 * 1000, MILLISECOND_US = 1000, MESSAGES_MAX = 1000, CROWD = 90, NOBODY = -1 };
-
-typedef struct {
-        Flight flight;
-        unsigned number;
-} Carrier;
-
-typedef enum {
-        OUTCOME_NONE,
-        OUTCOME_DONE, /* truly confirmed, or its time was over: may be acknowledged */
-        OUTCOME_BACK, /* is to go back to its queue */
-} Outcome;
-
-typedef struct {
-        Carrier *carrier; /* NULL: freed */
-        Outcome outcome;
-        int64_t done_us;
-        bool published;
-        bool returned; /* the broker returned that publish */
-        bool told;     /* acknowledged or given back: the broker knows the tag no more */
-} Item;
-
-typedef struct {
-        const char *broken;
-        int64_t now_us;
-        Ledger *ledger;
-        GArray *items;  /* of Item */
-        unsigned first; /* the item with tag 1 on the channel that is open now */
-        unsigned next;  /* the item that ledger_pop() has to give out next */
-        size_t open;    /* without an outcome, on the channel that is open now */
-        size_t dropped; /* by the reset that is going on */
-        Window *window;
-        GArray *publishes; /* of int: item by sequence number - 1, NOBODY once its fate is known */
-        size_t unconfirmed;
-} Model;
-
-static void
-promise(Model *model, bool kept, const char *sentence)
-{
-        if (!kept && !model->broken)
-                model->broken = sentence;
-}
-
-static Item *
-item_at(const Model *model, unsigned number)
-{
-        return &g_array_index(model->items, Item, number);
-}
+enum { MILLISECOND_US = 1000, MESSAGES_MAX = 1000, CROWD = 90, NOBODY = -1 };
 
 static int *
 publish_at(const Model *model, uint64_t seq)
@@ -68,28 +21,10 @@ publish_at(const Model *model, uint64_t seq)
         return &g_array_index(model->publishes, int, seq - 1);
 }
 
-static uint64_t
-tag_of(const Model *model, unsigned number)
-{
-        return number - model->first + 1;
-}
-
-static uint64_t
-last_tag(const Model *model)
-{
-        return model->items->len - model->first;
-}
-
 static bool
 is_waiting(const Item *item)
 {
         return item->carrier && !item->published && item->outcome == OUTCOME_NONE;
-}
-
-static void
-let_go(Item *item)
-{
-        g_clear_pointer(&item->carrier, g_free);
 }
 
 /* ---- what comes in ---- */
@@ -139,8 +74,8 @@ on_drop(Flight *flight, void *user_data)
         model->dropped++;
 }
 
-static void
-lose_intake(Model *model, uint8_t argument)
+void
+model_lose_intake(Model *model, uint8_t argument)
 {
         size_t expected = 0;
 
@@ -357,137 +292,29 @@ pass_time(Model *model, uint8_t argument)
         model->now_us += argument * MILLISECOND_US;
 }
 
-/* ---- what the input broker is told ---- */
-
-static void
-hear_upto(Model *model, uint64_t tag)
-{
-        for (unsigned i = model->first; tag_of(model, i) <= tag; i++) {
-                Item *item = item_at(model, i);
-
-                promise(model, item->told || item->outcome == OUTCOME_DONE,
-                        "only what has its outcome is acknowledged (up to)");
-                item->told = true;
-        }
-}
-
-static void
-hear(Model *model, LedgerAckKind kind, uint64_t tag)
-{
-        bool known = tag >= 1 && tag <= last_tag(model);
-        Item *item = known ? item_at(model, model->first + (unsigned)tag - 1) : NULL;
-
-        promise(model, known, "a tag that was never given out is not told");
-        promise(model, !known || !item->told, "a tag is told once");
-        if (model->broken)
-                return;
-        switch (kind) {
-        case LEDGER_ACK_UPTO:
-                hear_upto(model, tag);
-                return;
-        case LEDGER_ACK_ONE:
-                promise(model, item->outcome == OUTCOME_DONE, "only what has its outcome is acknowledged");
-                promise(model, model->now_us - item->done_us >= PATIENCE_US, "alone only after a wait");
-                break;
-        case LEDGER_BACK_ONE:
-                promise(model, item->outcome == OUTCOME_BACK, "only what was handed back is given back");
-                break;
-        case LEDGER_ACK_NONE:
-                return;
-        }
-        item->told = true;
-}
-
-/* The ledger says that there is nothing more to tell: is that so? */
-static void
-check_all_told(Model *model)
-{
-        bool gap = false;
-
-        for (unsigned i = model->next; i < model->items->len; i++) {
-                const Item *item = item_at(model, i);
-                bool ripe = !gap || model->now_us - item->done_us >= PATIENCE_US;
-
-                if (item->told)
-                        continue;
-                promise(model, item->outcome != OUTCOME_BACK, "what was handed back is told at once");
-                promise(model, item->outcome != OUTCOME_DONE || !ripe, "what is due is acknowledged");
-                gap = true;
-        }
-}
-
-static void
-flush(Model *model, uint8_t argument)
-{
-        LedgerAckKind kind;
-        uint64_t tag = 0;
-
-        do {
-                kind = ledger_next_ack(model->ledger, model->now_us, PATIENCE_US, &tag);
-                if (kind != LEDGER_ACK_NONE)
-                        hear(model, kind, tag);
-        } while (kind != LEDGER_ACK_NONE && !model->broken);
-        check_all_told(model);
-}
-
-static void
-flush_and_sweep(Model *model, uint8_t argument)
-{
-        Flight *flight;
-
-        flush(model, argument);
-        while (!model->broken && (flight = ledger_pop(model->ledger)) != NULL) {
-                bool expected = model->next < model->items->len &&
-                                item_at(model, model->next)->carrier == (Carrier *)flight;
-
-                promise(model, expected, "flights are given out once, in order");
-                if (model->broken)
-                        return;
-                promise(model, item_at(model, model->next)->told, "only what was told is given out");
-                let_go(item_at(model, model->next++));
-        }
-        promise(model, model->next == model->items->len || !item_at(model, model->next)->told,
-                "what was told, with all before it, is given out");
-}
-
 /* ---- the schedule ---- */
 
-typedef void (*Event)(Model *model, uint8_t argument);
+typedef struct {
+        void (*happen)(Model *model, uint8_t argument);
+        unsigned weight; /* how often it happens, of 32 */
+} Event;
 
-/* The more often it stands here, the more often it happens. */
 static const Event events[] = {
-    deliver,
-    deliver,
-    deliver,
-    deliver,
-    deliver,
-    publish_some,
-    publish_some,
-    publish_some,
-    publish_some,
-    publish_some,
-    confirm_one,
-    confirm_one,
-    confirm_one,
-    confirm_one,
-    confirm_many,
-    confirm_many,
-    refuse,
-    refuse,
-    give_return,
-    hand_back,
-    hand_back,
-    expire,
-    pass_time,
-    pass_time,
-    flush,
-    flush_and_sweep,
-    flush_and_sweep,
-    lose_intake,
-    lose_outlet,
-    answer_nonsense,
-    deliver_out_of_step,
+    {deliver, 5},     {publish_some, 5},    {confirm_one, 4},         {confirm_many, 2},
+    {refuse, 2},      {give_return, 1},     {hand_back, 2},           {expire, 1},
+    {pass_time, 2},   {model_flush, 2},     {model_sweep, 2},         {model_lose_intake, 1},
+    {lose_outlet, 1}, {answer_nonsense, 1}, {deliver_out_of_step, 1},
 };
+
+static void
+play(Model *model, uint8_t choice, uint8_t argument)
+{
+        const Event *event = events;
+
+        for (unsigned left = choice % 32; left >= event->weight; event++)
+                left -= event->weight;
+        event->happen(model, argument);
+}
 
 static void
 check_counts(Model *model)
@@ -512,7 +339,7 @@ come_to_an_end(Model *model)
         if (model->publishes->len > 0 && !model->broken)
                 answer(model, model->publishes->len, true, true);
         if (!model->broken)
-                flush_and_sweep(model, 0);
+                model_sweep(model, 0);
         check_counts(model);
         promise(model, model->open == 0 && model->unconfirmed == 0, "everything comes to its end");
         for (unsigned i = 0; i < model->items->len; i++)
@@ -528,7 +355,7 @@ ledger_model_run(const uint8_t *schedule, size_t size)
                        .publishes = g_array_new(FALSE, FALSE, sizeof(int))};
 
         for (size_t i = 0; i + 1 < size && !model.broken; i += 2) {
-                events[schedule[i] % G_N_ELEMENTS(events)](&model, schedule[i + 1]);
+                play(&model, schedule[i], schedule[i + 1]);
                 check_counts(&model);
         }
         if (!model.broken)
