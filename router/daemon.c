@@ -18,7 +18,7 @@
 
 enum { STATUS_EVERY_S = 5, FAIL_FAST_LOOK_MS = 100 };
 
-G_DEFINE_QUARK(daemon - error, daemon_error)
+G_DEFINE_QUARK(daemon_error, daemon_error)
 
 typedef struct {
         Lane *lane;

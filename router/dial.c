@@ -18,7 +18,38 @@
 
 #define SYSTEM_CA_FILE "/etc/ssl/certs/ca-certificates.crt"
 
-G_DEFINE_QUARK(dial - error, dial_error)
+G_DEFINE_QUARK(dial_error, dial_error)
+
+static char *
+describe_server(const amqp_method_t *method)
+{
+        if (method->id == AMQP_CONNECTION_CLOSE_METHOD) {
+                const amqp_connection_close_t *close = method->decoded;
+
+                return g_strdup_printf("%u %.*s", close->reply_code, (int)close->reply_text.len,
+                                       (const char *)close->reply_text.bytes);
+        }
+        if (method->id == AMQP_CHANNEL_CLOSE_METHOD) {
+                const amqp_channel_close_t *close = method->decoded;
+
+                return g_strdup_printf("%u %.*s", close->reply_code, (int)close->reply_text.len,
+                                       (const char *)close->reply_text.bytes);
+        }
+        return g_strdup(amqp_method_name(method->id));
+}
+
+char *
+dial_describe_reply(amqp_rpc_reply_t reply)
+{
+        switch (reply.reply_type) {
+        case AMQP_RESPONSE_LIBRARY_EXCEPTION:
+                return g_strdup(amqp_error_string2(reply.library_error));
+        case AMQP_RESPONSE_SERVER_EXCEPTION:
+                return describe_server(&reply.reply);
+        default:
+                return g_strdup("no answer");
+        }
+}
 
 static struct timeval
 from_ms(int64_t ms)
@@ -116,7 +147,7 @@ log_in(amqp_connection_state_t connection, const struct amqp_connection_info *in
                 reply = amqp_get_rpc_reply(connection);
         }
         if (reply.reply_type != AMQP_RESPONSE_NORMAL) {
-                g_autofree char *why = link_describe_reply(reply);
+                g_autofree char *why = dial_describe_reply(reply);
 
                 g_set_error(error, DIAL_ERROR, DIAL_ERROR_LOGIN, "cannot log in as %s to vhost %s: %s",
                             info->user, info->vhost, why);

@@ -11,6 +11,8 @@
  * Makes one AMQP connection from a URL: connect, TLS, log in, open channel 1. Blocks, at most DIAL_CONNECT_MS
  * + DIAL_LOGIN_MS. Any thread.
  */
+enum { LINK_CHANNEL = 1, LINK_SIDE_CHANNEL = 2, LINK_FRAME_BYTES = 131072 };
+
 enum { DIAL_CONNECT_MS = 5000, DIAL_LOGIN_MS = 10000, DIAL_RPC_MS = 10000 };
 
 typedef enum { DIAL_ERROR_REFUSED, DIAL_ERROR_LOGIN, DIAL_ERROR_SETUP } DialError;
@@ -26,3 +28,6 @@ amqp_connection_state_t dial(const char *url, const ConfTls *tls, unsigned heart
 
 /* Closes the socket and frees the connection, without a word to the broker. */
 void dial_discard(amqp_connection_state_t connection);
+
+/* What went wrong in a call of the library, for people; new string. */
+char *dial_describe_reply(amqp_rpc_reply_t reply);

@@ -7,6 +7,7 @@
  */
 
 #include "router/intake.h"
+#include "router/dial.h"
 #include "router/topology.h"
 
 #include <amqp_framing.h>
@@ -28,7 +29,7 @@ check_reply(amqp_connection_state_t connection, const char *what, GError **error
         if (reply.reply_type == AMQP_RESPONSE_NORMAL)
                 return true;
 
-        g_autofree char *why = link_describe_reply(reply);
+        g_autofree char *why = dial_describe_reply(reply);
 
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "%s: %s", what, why);
         return false;
@@ -56,7 +57,7 @@ set_up_parking(amqp_connection_state_t connection, const Conf *conf, const ConfR
 }
 
 static Intake *
-make(Conf *conf, const ConfRoute *route, int wake_fd, const char *role, LinkSetup setup)
+make(Conf *conf, const ConfRoute *route, int wake_fd, const char *role, DiallerSetup setup)
 {
         Intake *intake = g_new0(Intake, 1);
         LinkOptions options = {.conf = conf,

@@ -6,6 +6,7 @@
  * while nothing is known to be in them, because another router may have parked something and gone.
  */
 
+#include "router/dial.h"
 #include "router/lane_state.h"
 #include "router/topology.h"
 

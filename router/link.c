@@ -12,44 +12,13 @@
 
 #include "router/link.h"
 #include "cluster/backoff.h"
+#include "router/assembly.h"
 #include "router/dial.h"
 
-#include <errno.h>
 #include <poll.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 enum { SEND_BUFFER_BYTES = 1 << 20, PUBLISH_OVERHEAD_BYTES = 200, STEADY_US = 10 * 1000 * 1000 };
-
-/* One attempt to connect; shared by the link and the dialling thread, whichever lets go last frees it. */
-typedef struct {
-        gatomicrefcount refs;
-        Conf *conf;
-        const ConfRoute *route;
-        const char *url; /* of conf */
-        const ConfTls *tls;
-        LinkSetup setup;
-        char *name;
-        int wake_fd;                        /* a copy of the link's own */
-        int done;                           /* atomic; the thread touches nothing below once it is set */
-        amqp_connection_state_t connection; /* NULL if it failed */
-        char *error;
-} Dial;
-
-/* A method that announces content. Its bytes stand in the library's buffers, which are kept until the header
- * came. */
-typedef struct {
-        LinkEventKind kind; /* NOTHING: no header is expected */
-        amqp_bytes_t exchange;
-        amqp_bytes_t key;
-        amqp_bytes_t consumer;
-        uint64_t tag;
-        bool redelivered;
-        uint16_t reply_code;
-} Announced;
 
 struct Link {
         LinkOptions options;
@@ -58,7 +27,7 @@ struct Link {
         int64_t retry_us; /* not before */
         int64_t up_us;    /* since when it is UP */
         unsigned next_url;
-        Dial *dial;
+        Dialler *dialler;
         amqp_connection_state_t connection;
         int fd;
         uint64_t generation;
@@ -67,70 +36,9 @@ struct Link {
         bool closed; /* for good */
         int64_t room_bytes;
         int64_t room_step_bytes;
-        Announced announced;
-        Message *partial; /* its body is still coming */
+        Assembly assembly;
         char *error;
 };
-
-static void
-dial_unref(Dial *dial)
-{
-        if (!g_atomic_ref_count_dec(&dial->refs))
-                return;
-        if (dial->connection)
-                dial_discard(dial->connection);
-        conf_unref(dial->conf);
-        close(dial->wake_fd);
-        g_free(dial->name);
-        g_free(dial->error);
-        g_free(dial);
-}
-
-static void *
-dial_thread(void *data)
-{
-        Dial *attempt = data;
-        g_autoptr(GError) error = NULL;
-        uint64_t one = 1;
-
-        attempt->connection =
-            dial(attempt->url, attempt->tls, attempt->conf->broker_heartbeat_s, attempt->name, &error);
-        if (attempt->connection &&
-            !attempt->setup(attempt->connection, attempt->conf, attempt->route, &error)) {
-                dial_discard(attempt->connection);
-                attempt->connection = NULL;
-        }
-        if (error)
-                attempt->error = g_strdup(error->message);
-        g_atomic_int_set(&attempt->done, 1);
-        if (write(attempt->wake_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
-                g_warning("cannot wake the lane: %s", g_strerror(errno));
-        dial_unref(attempt);
-        return NULL;
-}
-
-static void
-start_dial(Link *link)
-{
-        Dial *attempt = g_new0(Dial, 1);
-        const LinkOptions *options = &link->options;
-
-        g_atomic_ref_count_init(&attempt->refs);
-        g_atomic_ref_count_inc(&attempt->refs);
-        attempt->conf = conf_ref(options->conf);
-        attempt->route = options->route;
-        attempt->url = options->urls[link->next_url];
-        attempt->tls = options->tls;
-        attempt->setup = options->setup;
-        attempt->name = g_strdup_printf("cluster-router %s %s", options->route->name, options->role);
-        attempt->wake_fd = dup(options->wake_fd);
-        link->next_url++;
-        if (!options->urls[link->next_url])
-                link->next_url = 0;
-        link->dial = attempt;
-        link->state = LINK_DIALLING;
-        g_thread_unref(g_thread_new("dial", dial_thread, attempt));
-}
 
 Link *
 link_new(const LinkOptions *options)
@@ -152,9 +60,7 @@ discard(Link *link)
         link->connection = NULL;
         link->fd = -1;
         link->blocked = link->side_open = false;
-        message_free(link->partial);
-        link->partial = NULL;
-        link->announced = (Announced){.kind = LINK_EVENT_NOTHING};
+        assembly_clear(&link->assembly);
         link->state = LINK_DOWN;
 }
 
@@ -164,8 +70,7 @@ link_free(Link *link)
         if (!link)
                 return;
         discard(link);
-        if (link->dial)
-                dial_unref(link->dial);
+        dialler_unref(link->dialler);
         conf_unref(link->options.conf);
         g_free(link->error);
         g_free(link);
@@ -207,7 +112,6 @@ adopt(Link *link, int64_t now_us)
         int size = SEND_BUFFER_BYTES;
         socklen_t length = sizeof(size);
 
-        link->connection = g_steal_pointer(&link->dial->connection);
         link->fd = amqp_get_sockfd(link->connection);
         setsockopt(link->fd, SOL_SOCKET, SO_SNDBUF, &size, length);
         if (getsockopt(link->fd, SOL_SOCKET, SO_SNDBUF, &size, &length) < 0)
@@ -223,15 +127,37 @@ adopt(Link *link, int64_t now_us)
 }
 
 static void
+start_dial(Link *link)
+{
+        const LinkOptions *options = &link->options;
+        DiallerOptions attempt = {.conf = options->conf,
+                                  .route = options->route,
+                                  .url = options->urls[link->next_url],
+                                  .tls = options->tls,
+                                  .role = options->role,
+                                  .setup = options->setup,
+                                  .wake_fd = options->wake_fd};
+
+        link->next_url++;
+        if (!options->urls[link->next_url])
+                link->next_url = 0;
+        link->dialler = dialler_start(&attempt);
+        link->state = LINK_DIALLING;
+}
+
+static void
 finish_dial(Link *link, int64_t now_us)
 {
-        if (!g_atomic_int_get(&link->dial->done))
+        const char *error = NULL;
+
+        if (!dialler_is_done(link->dialler))
                 return;
-        if (link->dial->connection)
+        link->connection = dialler_take(link->dialler, &error);
+        if (link->connection)
                 adopt(link, now_us);
         else
-                link_fail(link, "%s", link->dial->error ? link->dial->error : "no connection");
-        g_clear_pointer(&link->dial, dial_unref);
+                link_fail(link, "%s", error);
+        g_clear_pointer(&link->dialler, dialler_unref);
 }
 
 LinkState
@@ -386,57 +312,6 @@ describe_close(LinkEvent *out, uint16_t code, amqp_bytes_t text)
                    (const char *)text.bytes);
 }
 
-static int
-consumer_number(amqp_bytes_t tag)
-{
-        char digits[16] = "";
-
-        if (tag.len < 2 || tag.len > sizeof(digits))
-                return -1;
-        memcpy(digits, (const char *)tag.bytes + 1, tag.len - 1); /* "c17" */
-        return atoi(digits);
-}
-
-static LinkEventKind
-on_deliver(Link *link, const amqp_basic_deliver_t *method)
-{
-        link->announced = (Announced){.kind = LINK_EVENT_DELIVERY,
-                                      .exchange = method->exchange,
-                                      .key = method->routing_key,
-                                      .consumer = method->consumer_tag,
-                                      .tag = method->delivery_tag,
-                                      .redelivered = method->redelivered};
-        return LINK_EVENT_NOTHING;
-}
-
-static LinkEventKind
-on_return(Link *link, const amqp_basic_return_t *method)
-{
-        link->announced = (Announced){.kind = LINK_EVENT_RETURN,
-                                      .exchange = method->exchange,
-                                      .key = method->routing_key,
-                                      .reply_code = method->reply_code};
-        return LINK_EVENT_NOTHING;
-}
-
-static LinkEventKind
-on_header(Link *link, const amqp_frame_t *frame, LinkEvent *out)
-{
-        const Announced *announced = &link->announced;
-
-        if (announced->kind == LINK_EVENT_NOTHING || link->partial)
-                return lost(link, out, "the broker sent a frame out of order");
-        link->partial = message_new(announced->exchange, announced->key, frame->payload.properties.raw,
-                                    frame->payload.properties.body_size);
-        if (!link->partial)
-                return lost(link, out, "the broker sent a message header that cannot be read");
-        link->partial->tag = announced->tag;
-        link->partial->redelivered = announced->redelivered;
-        link->partial->reply_code = announced->reply_code;
-        link->partial->consumer = consumer_number(announced->consumer);
-        return LINK_EVENT_NOTHING;
-}
-
 static LinkEventKind
 on_channel_close(Link *link, const amqp_frame_t *frame, LinkEvent *out)
 {
@@ -467,9 +342,11 @@ on_method(Link *link, const amqp_frame_t *frame, LinkEvent *out)
 
         switch (frame->payload.method.id) {
         case AMQP_BASIC_DELIVER_METHOD:
-                return on_deliver(link, decoded);
+                assembly_begin_delivery(&link->assembly, decoded);
+                return LINK_EVENT_NOTHING;
         case AMQP_BASIC_RETURN_METHOD:
-                return on_return(link, decoded);
+                assembly_begin_return(&link->assembly, decoded);
+                return LINK_EVENT_NOTHING;
         case AMQP_BASIC_ACK_METHOD:
                 return on_confirm(((amqp_basic_ack_t *)decoded)->delivery_tag,
                                   ((amqp_basic_ack_t *)decoded)->multiple, LINK_EVENT_ACK, out);
@@ -496,31 +373,19 @@ on_method(Link *link, const amqp_frame_t *frame, LinkEvent *out)
 }
 
 static LinkEventKind
-on_body(Link *link, const amqp_frame_t *frame, LinkEvent *out)
-{
-        if (!link->partial || !message_append(link->partial, frame->payload.body_fragment))
-                return lost(link, out, "the broker sent more of a message than it announced");
-        return LINK_EVENT_NOTHING;
-}
-
-static LinkEventKind
 on_frame(Link *link, const amqp_frame_t *frame, LinkEvent *out)
 {
-        LinkEventKind kind = LINK_EVENT_NOTHING;
-
         if (frame->frame_type == AMQP_FRAME_METHOD)
-                kind = on_method(link, frame, out);
-        else if (frame->frame_type == AMQP_FRAME_BODY)
-                kind = on_body(link, frame, out);
-        else if (frame->frame_type == AMQP_FRAME_HEADER)
-                kind = on_header(link, frame, out);
+                return on_method(link, frame, out);
 
-        if (kind != LINK_EVENT_NOTHING || !link->partial || !message_is_complete(link->partial))
-                return kind;
-        out->message = g_steal_pointer(&link->partial);
-        kind = link->announced.kind;
-        link->announced = (Announced){.kind = LINK_EVENT_NOTHING};
-        return kind;
+        const char *error = assembly_add(&link->assembly, frame);
+
+        if (error)
+                return lost(link, out, error);
+        out->message = assembly_take(&link->assembly);
+        if (!out->message)
+                return LINK_EVENT_NOTHING;
+        return out->message->reply_code ? LINK_EVENT_RETURN : LINK_EVENT_DELIVERY;
 }
 
 LinkEventKind
@@ -538,39 +403,8 @@ link_next(Link *link, LinkEvent *out_event)
                 if (status != AMQP_STATUS_OK)
                         return lost(link, out_event, amqp_error_string2(status));
                 out_event->kind = on_frame(link, &frame, out_event);
-                if (link->connection && (link->partial || link->announced.kind == LINK_EVENT_NOTHING))
+                if (link->connection && !assembly_needs_buffers(&link->assembly))
                         amqp_maybe_release_buffers_on_channel(link->connection, LINK_CHANNEL);
         }
         return out_event->kind;
-}
-
-static char *
-describe_server(const amqp_method_t *method)
-{
-        if (method->id == AMQP_CONNECTION_CLOSE_METHOD) {
-                const amqp_connection_close_t *close = method->decoded;
-
-                return g_strdup_printf("%u %.*s", close->reply_code, (int)close->reply_text.len,
-                                       (const char *)close->reply_text.bytes);
-        }
-        if (method->id == AMQP_CHANNEL_CLOSE_METHOD) {
-                const amqp_channel_close_t *close = method->decoded;
-
-                return g_strdup_printf("%u %.*s", close->reply_code, (int)close->reply_text.len,
-                                       (const char *)close->reply_text.bytes);
-        }
-        return g_strdup(amqp_method_name(method->id));
-}
-
-char *
-link_describe_reply(amqp_rpc_reply_t reply)
-{
-        switch (reply.reply_type) {
-        case AMQP_RESPONSE_LIBRARY_EXCEPTION:
-                return g_strdup(amqp_error_string2(reply.library_error));
-        case AMQP_RESPONSE_SERVER_EXCEPTION:
-                return describe_server(&reply.reply);
-        default:
-                return g_strdup("no answer");
-        }
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "conf/conf.h"
+#include "router/dialler.h"
 #include "router/message.h"
 
 #include <amqp.h>
@@ -18,23 +19,13 @@
  */
 typedef struct Link Link;
 
-enum { LINK_CHANNEL = 1, LINK_SIDE_CHANNEL = 2, LINK_FRAME_BYTES = 131072 };
-
-/*
- * Prepares a fresh connection whose LINK_CHANNEL is open; called in the dialling thread, and again by
- * link_reopen() in the owner's. May only use its arguments. On failure sets @error, and the connection is
- * thrown away.
- */
-typedef bool (*LinkSetup)(amqp_connection_state_t connection, const Conf *conf, const ConfRoute *route,
-                          GError **error);
-
 typedef struct {
         Conf *conf;              /* the link takes a reference */
         const ConfRoute *route;  /* of that conf */
         const char *const *urls; /* of that conf: tried in order */
         const ConfTls *tls;      /* of that conf */
         const char *role;        /* constant word for the connection name: "intake", "outlet", ... */
-        LinkSetup setup;
+        DiallerSetup setup;
         int wake_fd; /* eventfd, written when dialling ends */
 } LinkOptions;
 
@@ -109,6 +100,3 @@ typedef struct {
 
 /* The next thing that happened on LINK_CHANNEL; never waits. */
 LinkEventKind link_next(Link *link, LinkEvent *out_event);
-
-/* What went wrong in a call of the library, for people; new string. */
-char *link_describe_reply(amqp_rpc_reply_t reply);

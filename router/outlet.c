@@ -7,6 +7,7 @@
  */
 
 #include "router/outlet.h"
+#include "router/dial.h"
 
 #include <amqp_framing.h>
 #include <gio/gio.h>
@@ -33,7 +34,7 @@ set_up(amqp_connection_state_t connection, const Conf *conf, const ConfRoute *ro
         amqp_rpc_reply_t reply = amqp_get_rpc_reply(connection);
 
         if (reply.reply_type != AMQP_RESPONSE_NORMAL) {
-                g_autofree char *why = link_describe_reply(reply);
+                g_autofree char *why = dial_describe_reply(reply);
 
                 g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "cannot switch confirms on: %s", why);
                 return false;

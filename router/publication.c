@@ -6,7 +6,8 @@
  */
 
 #include "router/publication.h"
-#include "router/link.h"
+#include "router/dial.h"
+#include "router/dial.h"
 
 #include <amqp_framing.h>
 #include <string.h>

@@ -8,7 +8,7 @@
  */
 
 #include "router/topology.h"
-#include "router/link.h"
+#include "router/dial.h"
 
 #include <amqp_framing.h>
 #include <gio/gio.h>
@@ -32,7 +32,7 @@ static TopologyResult
 recover(amqp_connection_state_t connection, amqp_channel_t channel, amqp_rpc_reply_t reply, const char *what,
         GError **error)
 {
-        g_autofree char *why = link_describe_reply(reply);
+        g_autofree char *why = dial_describe_reply(reply);
         amqp_channel_close_ok_t ok = {0};
         bool refused =
             reply.reply_type == AMQP_RESPONSE_SERVER_EXCEPTION && reply.reply.id == AMQP_CHANNEL_CLOSE_METHOD;
