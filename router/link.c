@@ -265,7 +265,7 @@ open_channel(Link *link, amqp_channel_t channel)
         if (reply.reply_type == AMQP_RESPONSE_NORMAL)
                 return true;
 
-        g_autofree char *why = link_describe_reply(reply);
+        g_autofree char *why = dial_describe_reply(reply);
 
         link_fail(link, "cannot open a channel: %s", why);
         return false;
