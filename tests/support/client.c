@@ -306,6 +306,13 @@ client_message_header(const ClientMessage *message, const char *name)
         return NULL;
 }
 
+/* Of no bytes librabbitmq keeps no address. */
+static char *
+text_of(amqp_bytes_t bytes)
+{
+        return bytes.len > 0 ? g_strndup(bytes.bytes, bytes.len) : g_strdup("");
+}
+
 char *
 client_message_header_text(const ClientMessage *message, const char *name)
 {
@@ -313,15 +320,13 @@ client_message_header_text(const ClientMessage *message, const char *name)
 
         if (value == NULL || value->kind != AMQP_FIELD_KIND_UTF8)
                 return NULL;
-        return g_strndup(value->value.bytes.bytes, value->value.bytes.len);
+        return text_of(value->value.bytes);
 }
 
 char *
 client_message_body(const ClientMessage *message)
 {
-        amqp_bytes_t body = message->message.body;
-
-        return body.len > 0 ? g_strndup(body.bytes, body.len) : g_strdup("");
+        return text_of(message->message.body);
 }
 
 static ClientMessage *

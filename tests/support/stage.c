@@ -201,6 +201,14 @@ stage_declare_limited(Stage *stage, const char *queue, int64_t max_length)
 }
 
 void
+stage_delete(Stage *stage, const char *queue)
+{
+        g_autofree char *name = stage_text(stage, queue);
+
+        client_delete_queue(stage->client, name);
+}
+
+void
 stage_send(Stage *stage, const char *queue, const char *cluster_or_null, const char *body)
 {
         g_autofree char *name = stage_text(stage, queue);

@@ -54,6 +54,7 @@ void stage_kill(Stage *stage);
 
 void stage_declare(Stage *stage, const char *queue);
 void stage_declare_limited(Stage *stage, const char *queue, int64_t max_length); /* refuses what is more */
+void stage_delete(Stage *stage, const char *queue);
 void stage_send(Stage *stage, const char *queue, const char *cluster_or_null, const char *body);
 /* The next message of a queue, waiting for it; aborts the test if there is none. */
 ClientMessage *stage_take(Stage *stage, const char *queue) G_GNUC_WARN_UNUSED_RESULT;
