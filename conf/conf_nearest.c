@@ -69,7 +69,7 @@ conf_suggest(const char *word, const char *const *words)
         if (!*words)
                 return g_strdup("");
         GString *list = g_string_new("; there is ");
-        for (size_t i = 0; words[i] && i < LISTED_MAX; i++)
+        for (size_t i = 0; i < LISTED_MAX && words[i]; i++)
                 g_string_append_printf(list, "%s%s", i ? ", " : "", words[i]);
         if (g_strv_length((char **)words) > LISTED_MAX)
                 g_string_append(list, ", ...");

@@ -130,10 +130,15 @@ conf_value_choice(const ConfPlace *place, const char *text, const char *choices,
 bool
 conf_value_list(const ConfPlace *place, const char *text, GStrv *out_items)
 {
-        g_auto(GStrv) items = g_strsplit(text, ",", -1);
-        for (char **item = items; *item; item++)
-                if (!*g_strstrip(*item))
+        g_autoptr(GPtrArray) items = g_ptr_array_new_with_free_func(g_free);
+        for (const char *at = text; at;) {
+                size_t length = strcspn(at, ",");
+                g_ptr_array_add(items, g_strstrip(g_strndup(at, length)));
+                if (!*(char *)items->pdata[items->len - 1])
                         return conf_place_error(place, "an item of the list is empty; drop the comma");
-        *out_items = g_steal_pointer(&items);
+                at = at[length] ? at + length + 1 : NULL;
+        }
+        g_ptr_array_add(items, NULL);
+        *out_items = (GStrv)g_ptr_array_steal(items, NULL);
         return true;
 }

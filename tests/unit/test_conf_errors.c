@@ -428,6 +428,7 @@ test_monstrous_files_are_refused_soon(void)
 
         g_string_assign(text, "[east]\ncluster_member_ips = ");
         append_times(text, "x_%d,", 1000000);
+        g_string_append(text, "x_");
         assert_refused_soon(text);
 
         g_string_assign(text, "[");
