@@ -203,7 +203,7 @@ test_a_killed_agent_takes_its_child_along(void)
         g_autoptr(Program) agent = start_agent(&world, "echo child $$.; exec sleep 1000");
         program_wait_line(agent, "child ", DEADLINE_MS);
         g_autofree char *log = program_log(agent);
-        pid_t child = atoi(strstr(log, "child ") + strlen("child "));
+        pid_t child = (int)g_ascii_strtoll(strstr(log, "child ") + strlen("child "), NULL, 10);
         expect(&world, is_beating);
         g_assert_false(is_dead(&child));
         program_signal(agent, SIGKILL);

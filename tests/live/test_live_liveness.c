@@ -147,10 +147,10 @@ test_a_heartbeat_registers_and_expires(void)
         beat(&setup, "west", "fe80::1");
         assert_command(&setup, "SISMEMBER east_set e1", "1");
         g_autofree char *ttl = command(&setup, "PTTL east_e1");
-        g_assert_cmpint(atoi(ttl), >, TTL_MS - 5000);
-        g_assert_cmpint(atoi(ttl), <=, TTL_MS);
+        g_assert_cmpint((int)g_ascii_strtoll(ttl, NULL, 10), >, TTL_MS - 5000);
+        g_assert_cmpint((int)g_ascii_strtoll(ttl, NULL, 10), <=, TTL_MS);
         g_autofree char *value = command(&setup, "GET west_fe80::1");
-        g_assert_cmpint(llabs(atoll(value) - g_get_real_time() / G_USEC_PER_SEC), <=, 2);
+        g_assert_cmpint(llabs(g_ascii_strtoll(value, NULL, 10) - g_get_real_time() / G_USEC_PER_SEC), <=, 2);
         check(&setup);
         assert_cluster(&setup, 0, "e1:cra e2:c--");
         assert_cluster(&setup, 1, "fe80::1:-ra");
