@@ -9,6 +9,7 @@
  */
 
 #include "router/dial.h"
+#include "conf/conf_url.h"
 #include "router/link.h"
 
 #include <amqp_ssl_socket.h>
@@ -79,17 +80,16 @@ set_tls(amqp_socket_t *socket, const ConfTls *tls, GError **error)
 }
 
 static bool
-open_socket(amqp_connection_state_t connection, const struct amqp_connection_info *info, const ConfTls *tls,
-            GError **error)
+open_socket(amqp_connection_state_t connection, const ConfUrl *info, const ConfTls *tls, GError **error)
 {
         struct timeval timeout = from_ms(DIAL_CONNECT_MS);
-        amqp_socket_t *socket = info->ssl ? amqp_ssl_socket_new(connection) : amqp_tcp_socket_new(connection);
+        amqp_socket_t *socket = info->tls ? amqp_ssl_socket_new(connection) : amqp_tcp_socket_new(connection);
 
         if (!socket) {
                 g_set_error_literal(error, DIAL_ERROR, DIAL_ERROR_SETUP, "no memory for a socket");
                 return false;
         }
-        if (info->ssl && !set_tls(socket, tls, error))
+        if (info->tls && !set_tls(socket, tls, error))
                 return false;
 
         int status = amqp_socket_open_noblock(socket, info->host, info->port, &timeout);
@@ -118,8 +118,8 @@ text_entry(const char *name, const char *text)
 }
 
 static bool
-log_in(amqp_connection_state_t connection, const struct amqp_connection_info *info, unsigned heartbeat_s,
-       const char *name, GError **error)
+log_in(amqp_connection_state_t connection, const ConfUrl *info, unsigned heartbeat_s, const char *name,
+       GError **error)
 {
         amqp_table_entry_t capabilities[] = {
             flag_entry("publisher_confirms"), flag_entry("basic.nack"), flag_entry("consumer_cancel_notify"),
@@ -139,7 +139,7 @@ log_in(amqp_connection_state_t connection, const struct amqp_connection_info *in
         amqp_set_rpc_timeout(connection, &rpc);
 
         amqp_rpc_reply_t reply =
-            amqp_login_with_properties(connection, info->vhost, 0, LINK_FRAME_BYTES, (int)heartbeat_s, &table,
+            amqp_login_with_properties(connection, info->name, 0, LINK_FRAME_BYTES, (int)heartbeat_s, &table,
                                        AMQP_SASL_METHOD_PLAIN, info->user, info->password);
 
         if (reply.reply_type == AMQP_RESPONSE_NORMAL) {
@@ -150,7 +150,7 @@ log_in(amqp_connection_state_t connection, const struct amqp_connection_info *in
                 g_autofree char *why = dial_describe_reply(reply);
 
                 g_set_error(error, DIAL_ERROR, DIAL_ERROR_LOGIN, "cannot log in as %s to vhost %s: %s",
-                            info->user, info->vhost, why);
+                            info->user, info->name, why);
                 return false;
         }
         return true;
@@ -159,18 +159,18 @@ log_in(amqp_connection_state_t connection, const struct amqp_connection_info *in
 amqp_connection_state_t
 dial(const char *url, const ConfTls *tls, unsigned heartbeat_s, const char *name, GError **error)
 {
-        struct amqp_connection_info info;
-        g_autofree char *parsed = g_strdup(url); /* amqp_parse_url() cuts it into pieces */
+        const char *problem = NULL;
         g_autofree char *shown = conf_mask_url(url);
+        g_autoptr(ConfUrl) parts = conf_url_parse(url, CONF_URL_AMQP, &problem);
 
-        if (amqp_parse_url(parsed, &info) != AMQP_STATUS_OK) {
-                g_set_error(error, DIAL_ERROR, DIAL_ERROR_SETUP, "%s: not an AMQP URL", shown);
+        if (!parts) {
+                g_set_error(error, DIAL_ERROR, DIAL_ERROR_SETUP, "%s: %s", shown, problem);
                 return NULL;
         }
 
         amqp_connection_state_t connection = amqp_new_connection();
 
-        if (open_socket(connection, &info, tls, error) && log_in(connection, &info, heartbeat_s, name, error))
+        if (open_socket(connection, parts, tls, error) && log_in(connection, parts, heartbeat_s, name, error))
                 return connection;
         g_prefix_error(error, "%s: ", shown);
         dial_discard(connection);
