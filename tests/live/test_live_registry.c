@@ -2,6 +2,7 @@
 #include "cluster/catalogue.h"
 #include "cluster/liveness.h"
 #include "cluster/mysql_link.h"
+#include "cluster/redis_link.h"
 #include "cluster/registry.h"
 #include "tests/support/live.h"
 #include "tests/support/program.h"
@@ -277,6 +278,86 @@ test_a_hanging_redis_changes_nothing(void)
 }
 
 static void
+beat_all(const World *world)
+{
+        beat(world, "east", "e1");
+        beat(world, "east", "e2");
+        beat(world, "west", "w1");
+}
+
+static void
+flush(const World *world)
+{
+        g_autoptr(RedisLink) link = redis_link_new(world->redis_url, TIMEOUT_MS, NULL);
+        g_assert_true(redis_link_open(link, NULL));
+        redis_link_send(link, "FLUSHALL");
+        g_autoptr(redisReply) reply = redis_link_receive(link, NULL);
+        g_assert_cmpint(reply->type, ==, REDIS_REPLY_STATUS);
+}
+
+/* The first poll writes them after its view is in force. */
+static bool
+has_counts(void *data)
+{
+        const World *world = data;
+        g_autoptr(RedisLink) link = redis_link_new(world->redis_url, TIMEOUT_MS, NULL);
+        g_assert_true(redis_link_open(link, NULL));
+        redis_link_send(link, "EXISTS east_up_host_num west_up_host_num");
+        g_autoptr(redisReply) reply = redis_link_receive(link, NULL);
+        return reply != NULL && reply->integer == 2;
+}
+
+static bool
+is_frozen(void *registry)
+{
+        RegistryStatus status;
+        registry_get_status(registry, &status);
+        return status.frozen;
+}
+
+static bool
+is_free(void *registry)
+{
+        return !is_frozen(registry);
+}
+
+static void
+test_a_flushed_redis_is_not_believed(void)
+{
+        g_auto(World) world;
+        if (!world_init(&world))
+                return;
+        beat_all(&world);
+        start(&world, EAST WEST);
+        expect_now(&world, "east(2/2) west(1/1)");
+        uint64_t before = registry_generation(world.registry);
+        g_assert_true(live_wait(DEADLINE_MS, has_counts, &world));
+        flush(&world);
+        g_assert_true(live_wait(DEADLINE_MS, is_frozen, world.registry));
+        beat_all(&world);
+        g_assert_true(live_wait(DEADLINE_MS, is_free, world.registry));
+        expect_now(&world, "east(2/2) west(1/1)");
+        g_assert_cmpuint(registry_generation(world.registry), ==, before);
+}
+
+static void
+test_goodbyes_are_believed_however_many(void)
+{
+        g_auto(World) world;
+        if (!world_init(&world))
+                return;
+        beat_all(&world);
+        start(&world, EAST WEST);
+        int64_t began_us = g_get_monotonic_time();
+        g_assert_true(liveness_goodbye(world.agents, "east", "e1", NULL));
+        g_assert_true(liveness_goodbye(world.agents, "east", "e2", NULL));
+        g_assert_true(liveness_goodbye(world.agents, "west", "w1", NULL));
+        expect(&world, "east(0/2) west(0/1)");
+        g_assert_cmpint(g_get_monotonic_time() - began_us, <, TTL_MS * 1000);
+        g_assert_true(is_free(world.registry));
+}
+
+static void
 test_a_start_without_redis_uses_the_saved_view(void)
 {
         g_auto(World) world;
@@ -479,6 +560,8 @@ main(int argc, char **argv)
         TEST("an-unchanged-picture-makes-no-new-view", an_unchanged_picture_makes_no_new_view);
         TEST("a-lost-redis-changes-nothing", a_lost_redis_changes_nothing);
         TEST("a-hanging-redis-changes-nothing", a_hanging_redis_changes_nothing);
+        TEST("a-flushed-redis-is-not-believed", a_flushed_redis_is_not_believed);
+        TEST("goodbyes-are-believed-however-many", goodbyes_are_believed_however_many);
         TEST("a-start-without-redis-uses-the-saved-view", a_start_without_redis_uses_the_saved_view);
         TEST("a-start-without-redis-and-saved-view-assumes-the-file",
              a_start_without_redis_and_saved_view_assumes_the_file);
