@@ -82,11 +82,11 @@ set_state(Flow *flow, ClusterFlow state)
 void
 flow_park(Flow *flow, Reason reason)
 {
-        if (flow->state == FLOW_PARKING)
+        if (flow->state != FLOW_OPEN)
                 return;
         flow->reason = reason;
         flow->wants_pass = true;
-        set_state(flow, FLOW_PARKING);
+        set_state(flow, flow->passing ? FLOW_UNPARKING : FLOW_PARKING);
 }
 
 void

@@ -65,7 +65,7 @@ bool flow_is_common(const Flow *flow);
 /* Could what is parked be delivered now, by the view? */
 bool flow_is_usable(const Flow *flow, const View *view);
 
-/* What is new goes to the parking queue from now on. No effect in PARKING. */
+/* What is new goes to the parking queue from now on. No effect unless OPEN. */
 void flow_park(Flow *flow, Reason reason);
 
 /* The parking queue holds something: have a look, @delay_ms from now at the earliest. */

@@ -7,7 +7,6 @@
 
 #include "router/publication.h"
 #include "router/dial.h"
-#include "router/dial.h"
 
 #include <amqp_framing.h>
 #include <string.h>
@@ -16,7 +15,7 @@
 #define DUPLICATE_HEADER "x-possible-duplicate"
 #define USER_HEADER "x-router-user-id"
 
-enum { OWN_ENTRIES = 16, OWN_BYTES = 2048, TEXT_BYTES = 48 };
+enum { OWN_ENTRIES = 16, OWN_BYTES = 2048, TEXT_BYTES = 48, PERSISTENT = 2 };
 
 struct Publication {
         amqp_basic_properties_t properties;
@@ -93,11 +92,21 @@ own_expiration(const Message *message)
         return parse_digits(message->properties->expiration);
 }
 
+static int64_t
+own_delivery_mode(const Message *message)
+{
+        return message->properties->_flags & AMQP_BASIC_DELIVERY_MODE_FLAG
+                   ? message->properties->delivery_mode
+                   : 0;
+}
+
 void
 provenance_read(const Message *message, bool parked, int64_t now_unix_ms, Provenance *out)
 {
-        *out = (Provenance){
-            .exchange = message->exchange, .key = message->key, .ttl_ms = own_expiration(message)};
+        *out = (Provenance){.exchange = message->exchange,
+                            .key = message->key,
+                            .ttl_ms = own_expiration(message),
+                            .delivery_mode = own_delivery_mode(message)};
         if (!parked || !message_header(message, OWN_PREFIX "time"))
                 return;
 
@@ -110,6 +119,7 @@ provenance_read(const Message *message, bool parked, int64_t now_unix_ms, Proven
         out->since_unix_ms = parse_time(message_header_text(message, OWN_PREFIX "since"));
         out->time_unix_ms = parse_time(message_header_text(message, OWN_PREFIX "time"));
         out->reason = message_header_text(message, OWN_PREFIX "reason");
+        out->delivery_mode = message_header_int(message, OWN_PREFIX "delivery-mode", PERSISTENT);
         out->ttl_ms = ttl_ms < 0 ? -1 : MAX(ttl_ms - (now_unix_ms - out->time_unix_ms), 0);
 }
 
@@ -199,6 +209,8 @@ add_storage_notes(Publication *publication, const Provenance *provenance, const 
         add_text(publication, OWN_PREFIX "time", bytes_of(publication->time));
         add_text(publication, OWN_PREFIX "since", bytes_of(publication->since));
         add_int(publication, OWN_PREFIX "attempt", provenance->attempt + 1);
+        if (provenance->delivery_mode != PERSISTENT)
+                add_int(publication, OWN_PREFIX "delivery-mode", provenance->delivery_mode);
         if (notes->ttl_ms >= 0)
                 add_text(publication, OWN_PREFIX "expiration", bytes_of(publication->expiration));
 }
@@ -223,30 +235,38 @@ add_own_headers(Publication *publication, const Message *message, const Provenan
 }
 
 static void
-set_properties(Publication *publication, const Message *message, const PublicationNotes *notes)
+set_delivery_mode(amqp_basic_properties_t *to, int64_t delivery_mode)
+{
+        to->delivery_mode = (uint8_t)delivery_mode;
+        to->_flags &= ~(amqp_flags_t)(AMQP_BASIC_DELIVERY_MODE_FLAG);
+        if (delivery_mode != 0)
+                to->_flags |= AMQP_BASIC_DELIVERY_MODE_FLAG;
+}
+
+static void
+set_properties(Publication *publication, const Message *message, const Provenance *provenance,
+               const PublicationNotes *notes)
 {
         amqp_basic_properties_t *to = &publication->properties;
 
         *to = *message->properties;
         to->_flags &= ~(amqp_flags_t)(AMQP_BASIC_USER_ID_FLAG);
+        set_delivery_mode(to, notes->stored ? PERSISTENT : provenance->delivery_mode);
         g_snprintf(publication->expiration, sizeof(publication->expiration), "%" G_GINT64_FORMAT,
                    MAX(notes->ttl_ms, 0));
         if (notes->ttl_ms >= 0) {
                 to->expiration = bytes_of(publication->expiration);
                 to->_flags |= AMQP_BASIC_EXPIRATION_FLAG;
         }
-        if (notes->stored) {
-                to->delivery_mode = 2;
-                to->_flags |= AMQP_BASIC_DELIVERY_MODE_FLAG;
+        if (notes->stored)
                 to->_flags &= ~(amqp_flags_t)(AMQP_BASIC_EXPIRATION_FLAG);
-        }
 }
 
 const amqp_basic_properties_t *
 publication_build(Publication *publication, const Message *message, const Provenance *provenance,
                   const PublicationNotes *notes)
 {
-        set_properties(publication, message, notes);
+        set_properties(publication, message, provenance, notes);
 
         bool duplicate = copy_headers(publication, message, provenance, notes) || notes->possible_duplicate;
 

@@ -25,6 +25,7 @@ typedef struct {
         int64_t time_unix_ms;  /* when it was last parked, 0: never */
         amqp_bytes_t reason;   /* why it was last parked */
         int64_t ttl_ms;        /* what is left of its expiration, -1: it has none; may be negative if over */
+        int64_t delivery_mode; /* as first received, 0: none */
 } Provenance;
 
 /* @parked: it came from a parking queue, where the headers are our own; from anywhere else they are not
