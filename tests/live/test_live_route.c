@@ -357,6 +357,7 @@ test_one_lane_keeps_order_per_cluster(void)
         collect_both(stage, checker, "east");
         checker_assert_perfect(checker);
         g_assert_cmpuint(checker_verdict(checker).delivered, ==, 3000);
+        g_assert_cmpuint(checker_verdict(checker).marked, ==, 0);
 }
 
 static void

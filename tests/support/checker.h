@@ -51,7 +51,7 @@ typedef struct {
         uint64_t marked;              /* copies that carry the mark, first ones included */
         uint64_t misrouted;           /* found in the queue of another cluster */
         uint64_t altered;             /* body, properties or headers differ */
-        uint64_t reordered;           /* unmarked, but collected behind a later one of its cluster */
+        uint64_t reordered;           /* first copies collected behind a later one of their cluster */
         uint64_t foreign;             /* not sent by this checker */
 } CheckerVerdict;
 
@@ -59,5 +59,5 @@ CheckerVerdict checker_verdict(Checker *checker);
 
 /* Nothing lost, misrouted, altered, foreign; no copy without its mark. Aborts the test if not. */
 void checker_assert_safe(Checker *checker);
-/* Besides that no duplicates, nothing marked, nothing out of order: as without any fault. */
+/* Besides that no duplicates and nothing out of order: as without any fault. */
 void checker_assert_perfect(Checker *checker);

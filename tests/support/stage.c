@@ -375,12 +375,34 @@ stage_wait_number(Stage *stage, const char *route, const char *key, int64_t valu
                 fail_waiting(&wait, key);
 }
 
+static bool
+has_flow(void *data)
+{
+        Wait *wait = data;
+        g_autofree char *key = g_strdup_printf("clusters/%s/flow", wait->name);
+        json_t *row = stage_route(wait->stage, "$N");
+        bool flows = g_strcmp0(json_string_value(find_value(row, key)), wait->key) == 0;
+
+        json_decref(row);
+        return flows;
+}
+
+void
+stage_wait_flow(Stage *stage, const char *cluster, const char *flow)
+{
+        Wait wait = {.stage = stage, .name = cluster, .key = flow};
+
+        if (!live_wait(DEADLINE_MS, has_flow, &wait))
+                fail_waiting(&wait, flow);
+}
+
 bool
 stage_balances(Stage *stage, const char *route)
 {
         json_t *row = stage_route(stage, route);
         int64_t out = 0;
-        int64_t in = json_integer_value(json_object_get(row, "in"));
+        int64_t in = json_integer_value(json_object_get(row, "in")) +
+                     json_integer_value(json_object_get(row, "unparked_found"));
 
         for (const char *const *key =
                  (const char *const[]){"delivered", "dead", "expired", "parked_now", "in_flight", NULL};

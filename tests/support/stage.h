@@ -73,6 +73,8 @@ json_t *stage_route(Stage *stage, const char *route) G_GNUC_WARN_UNUSED_RESULT;
 /* A number of it, or with "clusters/CLUSTER/KEY" one of that cluster, "reasons/CODE" a reason; -1 if there is
  * none. */
 int64_t stage_number(Stage *stage, const char *route, const char *key);
+/* Waits until that cluster's messages flow so: "open", "parking", "unparking". */
+void stage_wait_flow(Stage *stage, const char *cluster, const char *flow);
 void stage_wait_number(Stage *stage, const char *route, const char *key, int64_t value);
-/* in = delivered + dead + expired + parked_now + in_flight, with @out_in_flight if wanted. */
+/* in + unparked_found = delivered + dead + expired + parked_now + in_flight. */
 bool stage_balances(Stage *stage, const char *route);

@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: MIT */
+#include "cluster/liveness.h"
+#include "tests/support/checker.h"
+#include "tests/support/live.h"
+#include "tests/support/stage.h"
+
+#include <string.h>
+
+/* Messages whose cluster cannot take them wait in its parking queue, and go on in order when it can. */
+
+#define ROUTE                                                                                                \
+        "[route:$N]\nqueue = $N\ndestination = queue:{queue}.{cluster}\ncluster_from = header:cluster\n"     \
+        "prefetch = 100\n"
+#define EAST_READY "[east]\ncluster_member_ips = e\n"
+#define EAST_DRAIN EAST_READY "state = drain\n"
+#define WEST_READY "[west]\ncluster_member_ips = w\n"
+
+static const char READY[] = EAST_READY WEST_READY ROUTE;
+static const char DRAIN[] = EAST_DRAIN WEST_READY ROUTE;
+static const char *const BOTH[] = {"east", "west", NULL};
+
+/* Router and checker on that configuration; false if the test is to be skipped. */
+static bool
+set_up(Stage **stage, Checker **checker, const char *name, const char *conf)
+{
+        *stage = stage_new(name);
+        if (*stage == NULL)
+                return false;
+        stage_run(*stage, conf);
+        *checker = checker_new((*stage)->url, (*stage)->name);
+        return true;
+}
+
+/* All that was confirmed is delivered; nothing was lost, doubled, altered or out of order. */
+static void
+expect_perfect(Stage *stage, Checker *checker)
+{
+        g_autofree char *east = stage_text(stage, "$N.east");
+        g_autofree char *west = stage_text(stage, "$N.west");
+
+        stage_wait_number(stage, "$N", "delivered", (int64_t)checker_confirmed(checker));
+        stage_wait_number(stage, "$N", "in_flight", 0);
+        stage_wait_number(stage, "$N", "parked_now", 0);
+        g_assert_true(stage_balances(stage, "$N"));
+        checker_collect(checker, east, "east");
+        checker_collect(checker, west, "west");
+        checker_assert_perfect(checker);
+        g_assert_cmpuint(checker_verdict(checker).delivered, ==, checker_confirmed(checker));
+}
+
+/* ---- the cluster is down ---- */
+
+static void
+test_drained_cluster_parks_and_unparks_in_order(void)
+{
+        g_autoptr(Stage) stage = NULL;
+        g_autoptr(Checker) checker = NULL;
+
+        if (!set_up(&stage, &checker, "drain", DRAIN))
+                return;
+        checker_send(checker, BOTH, 2000);
+        stage_wait_count(stage, "cluster-router.$N.parked.east", 1000);
+        stage_wait_count(stage, "$N.west", 1000);
+        stage_wait_number(stage, "$N", "parked_now", 1000);
+        g_assert_cmpint(stage_number(stage, "$N", "clusters/east/parked_now"), ==, 1000);
+        g_assert_cmpint(stage_number(stage, "$N", "reasons/cluster_drained"), ==, 1000);
+        g_assert_cmpuint(stage_count(stage, "$N.east"), ==, 0);
+        stage_reload(stage, READY);
+        checker_send(checker, BOTH, 1000);
+        expect_perfect(stage, checker);
+}
+
+static void
+test_order_holds_under_load_through_drains(void)
+{
+        g_autoptr(Stage) stage = NULL;
+        g_autoptr(Checker) checker = NULL;
+
+        if (!set_up(&stage, &checker, "drain-load", READY))
+                return;
+        checker_start(checker, BOTH, 1500);
+        for (unsigned i = 0; i < 4; i++) {
+                checker_wait_confirmed(checker, 500);
+                stage_reload(stage, DRAIN);
+                checker_wait_confirmed(checker, 700);
+                stage_reload(stage, READY);
+                /* at once the first time, later with time to empty the parking queue */
+                checker_wait_confirmed(checker, i == 0 ? 50 : 1500);
+        }
+        checker_stop(checker);
+        expect_perfect(stage, checker);
+}
+
+static void
+test_parking_queue_empties_under_steady_load(void)
+{
+        g_autoptr(Stage) stage = NULL;
+        g_autoptr(Checker) checker = NULL;
+
+        if (!set_up(&stage, &checker, "steady", DRAIN))
+                return;
+        checker_send(checker, BOTH, 2000);
+        stage_wait_number(stage, "$N", "parked_now", 1000);
+        checker_start(checker, BOTH, 1000);
+        stage_reload(stage, READY);
+        stage_wait_number(stage, "$N", "parked_now", 0); /* although the load goes on */
+        checker_stop(checker);
+        expect_perfect(stage, checker);
+}
+
+/* A host of a cluster that only this test has says that it lives, or says goodbye. */
+static void
+beat(Liveness *liveness, const char *cluster, bool alive)
+{
+        g_autoptr(GError) error = NULL;
+        bool told = alive ? liveness_send_heartbeat(liveness, cluster, "h", 60000, &error)
+                          : liveness_goodbye(liveness, cluster, "h", &error);
+
+        g_assert_no_error(error);
+        g_assert_true(told);
+}
+
+static void
+test_heartbeats_open_and_close_a_cluster_under_load(void)
+{
+        const char *redis = live_env("REDIS_URL");
+        g_autoptr(Stage) stage = redis != NULL ? stage_new("beats") : NULL;
+        g_autoptr(Liveness) liveness = NULL;
+        g_autoptr(Checker) checker = NULL;
+        g_autofree char *conf = NULL;
+        g_autofree char *queue = NULL;
+
+        if (stage == NULL)
+                return;
+        const char *const clusters[] = {stage->name, NULL};
+
+        liveness = liveness_new(redis, 2000, NULL);
+        conf = g_strdup_printf("[redis]\nurl = %s\npoll = 50ms\n[$N]\ncluster_member_ips = h\n" ROUTE, redis);
+        stage_run(stage, conf);
+        checker = checker_new(stage->url, stage->name);
+        checker_start(checker, clusters, 800);
+        for (unsigned i = 0; i < 3; i++) {
+                checker_wait_confirmed(checker, 300);
+                beat(liveness, stage->name, true);
+                stage_wait_flow(stage, stage->name, "open");
+                checker_wait_confirmed(checker, 300);
+                beat(liveness, stage->name, false);
+                stage_wait_flow(stage, stage->name, "parking");
+        }
+        checker_stop(checker);
+        g_assert_cmpint(stage_number(stage, "$N", "reasons/cluster_down"), >, 0);
+        beat(liveness, stage->name, true);
+        stage_wait_number(stage, "$N", "delivered", (int64_t)checker_confirmed(checker));
+        stage_wait_number(stage, "$N", "parked_now", 0);
+        g_assert_true(stage_balances(stage, "$N"));
+        queue = g_strdup_printf("%s.%s", stage->name, stage->name);
+        checker_collect(checker, queue, stage->name);
+        checker_assert_perfect(checker);
+        beat(liveness, stage->name, false);
+}
+
+/* ---- what is noted on a message ---- */
+
+static void
+expect_text(const ClientMessage *message, const char *header, const char *wanted)
+{
+        g_autofree char *found = client_message_header_text(message, header);
+
+        g_assert_cmpstr(found, ==, wanted);
+}
+
+static void
+send_noted(Stage *stage, const char *cluster, const char *expiration)
+{
+        amqp_table_entry_t entry = client_entry_text("cluster", cluster);
+        amqp_basic_properties_t properties = {._flags =
+                                                  AMQP_BASIC_HEADERS_FLAG | AMQP_BASIC_DELIVERY_MODE_FLAG,
+                                              .delivery_mode = 1,
+                                              .headers = {1, &entry}};
+
+        if (expiration != NULL)
+                properties._flags |= AMQP_BASIC_EXPIRATION_FLAG;
+        properties.expiration = amqp_cstring_bytes(expiration != NULL ? expiration : "");
+        client_publish(stage->client, "", stage->name, &properties, amqp_cstring_bytes("noted"));
+        client_confirm(stage->client);
+}
+
+static void
+test_parked_message_tells_why_and_delivered_one_does_not(void)
+{
+        g_autoptr(Stage) stage = stage_new("notes");
+        g_autofree char *parking = NULL;
+        g_autoptr(ClientMessage) parked = NULL;
+        g_autoptr(ClientMessage) delivered = NULL;
+
+        if (stage == NULL)
+                return;
+        stage_run(stage, DRAIN);
+        send_noted(stage, "east", "60000");
+        parked = stage_take(stage, "cluster-router.$N.parked.east");
+        expect_text(parked, "x-router-reason", "cluster_drained");
+        expect_text(parked, "x-router-cluster", "east");
+        expect_text(parked, "x-router-route", stage->name);
+        g_assert_cmpint(parked->message.properties.delivery_mode, ==, 2);
+        g_assert_false(parked->message.properties._flags & AMQP_BASIC_EXPIRATION_FLAG);
+
+        send_noted(stage, "east", "60000");
+        stage_wait_count(stage, "cluster-router.$N.parked.east", 1);
+        stage_reload(stage, READY);
+        delivered = stage_take(stage, "$N.east");
+        g_assert_cmpint(delivered->message.properties.headers.num_entries, ==, 2); /* cluster, x-router-seq */
+        g_assert_nonnull(client_message_header(delivered, "x-router-seq"));
+        g_assert_true(delivered->message.properties._flags & AMQP_BASIC_EXPIRATION_FLAG);
+        parking = g_strndup(delivered->message.properties.expiration.bytes,
+                            delivered->message.properties.expiration.len);
+        g_assert_cmpint(g_ascii_strtoll(parking, NULL, 10), <, 60000);
+        g_assert_cmpint(g_ascii_strtoll(parking, NULL, 10), >, 30000);
+        g_assert_cmpint(delivered->message.properties.delivery_mode, ==, 1);
+}
+
+static void
+test_time_that_ends_while_parked_counts_as_expired(void)
+{
+        g_autoptr(Stage) stage = stage_new("expiry");
+
+        if (stage == NULL)
+                return;
+        stage_run(stage, DRAIN);
+        send_noted(stage, "east", "300");
+        stage_send(stage, "$N", "east", "stays");
+        stage_wait_number(stage, "$N", "parked_now", 2);
+        g_usleep(400 * 1000); /* until its time is over */
+        stage_reload(stage, READY);
+        stage_expect(stage, "$N.east", "stays");
+        stage_wait_number(stage, "$N", "expired", 1);
+        stage_wait_number(stage, "$N", "parked_now", 0);
+        g_assert_cmpuint(stage_count(stage, "$N.east"), ==, 0);
+        g_assert_true(stage_balances(stage, "$N"));
+}
+
+static void
+test_park_ttl_ends_in_the_dead_queue(void)
+{
+        g_autoptr(Stage) stage = stage_new("park-ttl");
+        g_autoptr(ClientMessage) dead = NULL;
+
+        if (stage == NULL)
+                return;
+        stage_run(stage, EAST_DRAIN WEST_READY ROUTE "park_ttl = 1s\n");
+        stage_send(stage, "$N", "east", "too old");
+        stage_wait_number(stage, "$N", "parked_now", 1);
+        g_usleep(1100 * 1000); /* until it is */
+        stage_send(stage, "$N", "east", "young");
+        stage_wait_number(stage, "$N", "parked_now", 2);
+        stage_reload(stage, EAST_READY WEST_READY ROUTE "park_ttl = 1s\n");
+        dead = stage_take(stage, "cluster-router.$N.dead");
+        expect_text(dead, "x-router-reason", "expired");
+        stage_expect(stage, "$N.east", "young");
+        stage_wait_number(stage, "$N", "parked_now", 0);
+        g_assert_true(stage_balances(stage, "$N"));
+}
+
+/* ---- nothing usable at all ---- */
+
+static void
+test_any_waits_in_the_common_queue_until_something_is_usable(void)
+{
+        g_autoptr(Stage) stage = NULL;
+        g_autoptr(Checker) checker = NULL;
+        static const char *const none[] = {"", NULL};
+        g_autofree char *east = NULL;
+
+        if (!set_up(&stage, &checker, "any", EAST_DRAIN ROUTE "on_no_cluster = any\n"))
+                return;
+        checker_send(checker, none, 500);
+        stage_wait_count(stage, "cluster-router.$N.parked", 500);
+        stage_reload(stage, EAST_READY ROUTE "on_no_cluster = any\n");
+        stage_wait_number(stage, "$N", "delivered", 500);
+        stage_wait_number(stage, "$N", "parked_now", 0);
+        g_assert_true(stage_balances(stage, "$N"));
+        east = stage_text(stage, "$N.east");
+        g_assert_cmpuint(checker_collect(checker, east, NULL), ==, 500);
+        checker_assert_perfect(checker);
+}
+
+static void
+test_parked_unknown_name_is_delivered_once_known(void)
+{
+        g_autoptr(Stage) stage = stage_new("unknown");
+
+        if (stage == NULL)
+                return;
+        stage_run(stage, WEST_READY ROUTE "on_unknown_cluster = park\n");
+        stage_send(stage, "$N", "east", "early");
+        stage_send(stage, "$N", "nowhere", "lost");
+        stage_wait_count(stage, "cluster-router.$N.parked", 2);
+        stage_reload(stage, EAST_READY WEST_READY ROUTE "on_unknown_cluster = park\n");
+        stage_expect(stage, "$N.east", "early");
+        stage_wait_number(stage, "$N", "parked_now", 1);
+        stage_wait_count(stage, "cluster-router.$N.parked", 1);
+        g_assert_true(stage_balances(stage, "$N"));
+}
+
+/* ---- the destination is missing, or full ---- */
+
+static void
+test_returned_message_is_parked_alone_and_tried_again(void)
+{
+        g_autoptr(Stage) stage = stage_new("returned");
+        g_autoptr(ClientMessage) delivered = NULL;
+
+        if (stage == NULL)
+                return;
+        stage_run(stage, "retry_max = 300ms\n" EAST_READY WEST_READY ROUTE);
+        stage_send(stage, "$N", "east", "first");
+        stage_expect(stage, "$N.east", "first");
+        stage_delete(stage, "$N.east");
+        stage_send(stage, "$N", "east", "returned");
+        stage_wait_number(stage, "$N", "parked_now", 1);
+        stage_send(stage, "$N", "west", "flows");
+        stage_expect(stage, "$N.west", "flows");
+        g_assert_cmpint(stage_number(stage, "$N", "reasons/unroutable"), >=, 1);
+        stage_wait_number(stage, "$N", "parked_now", 1);
+        g_assert_true(stage_balances(stage, "$N"));
+        stage_declare(stage, "$N.east");
+        delivered = stage_take(stage, "$N.east");
+        g_assert_cmpint(delivered->message.properties.headers.num_entries, ==, 2);
+        stage_wait_number(stage, "$N", "parked_now", 0);
+        g_assert_true(stage_balances(stage, "$N"));
+}
+
+static void
+test_max_attempts_ends_in_the_dead_queue(void)
+{
+        g_autoptr(Stage) stage = stage_new("attempts");
+        g_autoptr(ClientMessage) dead = NULL;
+
+        if (stage == NULL)
+                return;
+        client_declare_exchange(stage->client, stage->name, "topic");
+        stage_run(stage,
+                  "retry_max = 100ms\n" EAST_READY "[route:$N]\nqueue = $N\ncluster_from = header:cluster\n"
+                  "destination = exchange:$N/nobody.{cluster}\nmax_attempts = 3\n");
+        stage_send(stage, "$N", "east", "nobody wants it");
+        dead = stage_take(stage, "cluster-router.$N.dead");
+        expect_text(dead, "x-router-reason", "unroutable");
+        g_assert_cmpint(client_message_header(dead, "x-router-attempt")->value.i64, ==, 4);
+        stage_wait_number(stage, "$N", "dead", 1);
+        stage_wait_number(stage, "$N", "parked_now", 0);
+        g_assert_true(stage_balances(stage, "$N"));
+}
+
+static void
+test_full_queue_holds_then_parks_then_delivers_in_order(void)
+{
+        g_autoptr(Stage) stage = stage_new("full");
+        g_autoptr(Checker) checker = NULL;
+        g_autofree char *east = NULL;
+
+        if (stage == NULL)
+                return;
+        stage_declare_limited(stage, "$N.east", 100);
+        stage_run(stage, "hold_time = 500ms\nretry_max = 200ms\n" EAST_READY WEST_READY ROUTE);
+        checker = checker_new(stage->url, stage->name);
+        checker_send(checker, BOTH, 1000);
+        stage_wait_count(stage, "$N.west", 500); /* the full one does not hold the others up */
+        stage_wait_number(stage, "$N", "parked_now", 400);
+        g_assert_cmpint(stage_number(stage, "$N", "nacked"), >, 0);
+        g_assert_cmpint(stage_number(stage, "$N", "reasons/nacked"), >, 0);
+        east = stage_text(stage, "$N.east");
+        for (unsigned taken = 0; taken < 500;)
+                taken += checker_collect(checker, east, "east");
+        expect_perfect(stage, checker);
+}
+
+static void
+test_missing_exchange_parks_only_its_own(void)
+{
+        g_autoptr(Stage) stage = stage_new("missing");
+        g_autoptr(Checker) checker = NULL;
+        g_autofree char *east = NULL;
+        g_autofree char *west = NULL;
+
+        if (stage == NULL)
+                return;
+        east = stage_text(stage, "$N.east");
+        west = stage_text(stage, "$N.west");
+        client_declare_exchange(stage->client, west, "topic");
+        client_declare_queue(stage->client, west, NULL);
+        client_bind(stage->client, west, west, "#");
+        stage_run(stage, "retry_max = 500ms\n" EAST_READY WEST_READY
+                         "[route:$N]\nqueue = $N\ncluster_from = header:cluster\nprefetch = 50\n"
+                         "destination = exchange:$N.{cluster}/{key}\n");
+        checker = checker_new(stage->url, stage->name);
+        checker_send(checker, BOTH, 60);
+        stage_wait_count(stage, "$N.west", 30);
+        stage_wait_number(stage, "$N", "parked_now", 30);
+        g_assert_true(stage_balances(stage, "$N"));
+        client_declare_queue(stage->client, east, NULL);
+        client_declare_exchange(stage->client, east, "topic");
+        client_bind(stage->client, east, east, "#");
+        stage_wait_number(stage, "$N", "delivered", 60);
+        stage_wait_number(stage, "$N", "parked_now", 0);
+        checker_collect(checker, east, "east");
+        checker_collect(checker, west, "west");
+        checker_assert_safe(checker);
+        g_assert_cmpuint(checker_verdict(checker).delivered, ==, 60);
+}
+
+/* ---- other routers ---- */
+
+static void
+test_next_router_delivers_what_the_last_one_parked(void)
+{
+        g_autoptr(Stage) stage = NULL;
+        g_autoptr(Checker) checker = NULL;
+        g_autofree char *east = NULL;
+        g_autofree char *west = NULL;
+
+        if (!set_up(&stage, &checker, "next", DRAIN))
+                return;
+        checker_send(checker, BOTH, 600);
+        stage_wait_number(stage, "$N", "parked_now", 300);
+        stage_stop(stage);
+        stage_run(stage, READY);
+        checker_send(checker, BOTH, 600);
+        stage_wait_count(stage, "$N.east", 600);
+        stage_wait_count(stage, "$N.west", 600);
+        g_assert_true(stage_balances(stage, "$N"));
+        east = stage_text(stage, "$N.east");
+        west = stage_text(stage, "$N.west");
+        g_assert_cmpuint(stage_count(stage, "cluster-router.$N.parked.east"), ==, 0);
+        checker_collect(checker, east, "east");
+        checker_collect(checker, west, "west");
+        checker_assert_perfect(checker);
+}
+
+int
+main(int argc, char **argv)
+{
+        g_test_init(&argc, &argv, NULL);
+        g_test_add_func("/parking/drained-cluster-parks-and-unparks-in-order",
+                        test_drained_cluster_parks_and_unparks_in_order);
+        g_test_add_func("/parking/order-holds-under-load-through-drains",
+                        test_order_holds_under_load_through_drains);
+        g_test_add_func("/parking/parking-queue-empties-under-steady-load",
+                        test_parking_queue_empties_under_steady_load);
+        g_test_add_func("/parking/heartbeats-open-and-close-a-cluster-under-load",
+                        test_heartbeats_open_and_close_a_cluster_under_load);
+        g_test_add_func("/parking/parked-message-tells-why-and-delivered-one-does-not",
+                        test_parked_message_tells_why_and_delivered_one_does_not);
+        g_test_add_func("/parking/time-that-ends-while-parked-counts-as-expired",
+                        test_time_that_ends_while_parked_counts_as_expired);
+        g_test_add_func("/parking/park-ttl-ends-in-the-dead-queue", test_park_ttl_ends_in_the_dead_queue);
+        g_test_add_func("/parking/any-waits-in-the-common-queue-until-something-is-usable",
+                        test_any_waits_in_the_common_queue_until_something_is_usable);
+        g_test_add_func("/parking/parked-unknown-name-is-delivered-once-known",
+                        test_parked_unknown_name_is_delivered_once_known);
+        g_test_add_func("/parking/returned-message-is-parked-alone-and-tried-again",
+                        test_returned_message_is_parked_alone_and_tried_again);
+        g_test_add_func("/parking/max-attempts-ends-in-the-dead-queue",
+                        test_max_attempts_ends_in_the_dead_queue);
+        g_test_add_func("/parking/full-queue-holds-then-parks-then-delivers-in-order",
+                        test_full_queue_holds_then_parks_then_delivers_in_order);
+        g_test_add_func("/parking/missing-exchange-parks-only-its-own",
+                        test_missing_exchange_parks_only_its_own);
+        g_test_add_func("/parking/next-router-delivers-what-the-last-one-parked",
+                        test_next_router_delivers_what_the_last_one_parked);
+        return g_test_run();
+}
