@@ -6,6 +6,7 @@
  * target's list (refused for now, or unsure) or changes its target (returned, refused for good).
  */
 
+#include "router/dispatch.h"
 #include "router/lane_state.h"
 
 #include <amqp_framing.h>
@@ -13,43 +14,14 @@
 
 /* ---- towards the broker ---- */
 
-static bool
-is_tagged(const Lane *lane, const Delivery *delivery)
-{
-        return lane->route->mode == CONF_MODE_TAG && delivery->target->kind == TARGET_DESTINATION &&
-               delivery->tag_hosts;
-}
-
-/* For people who look into a parking or dead queue. */
-static const char *
-cluster_note(const Delivery *delivery)
-{
-        const Flow *flow = delivery->target->flow ? delivery->target->flow : delivery->origin;
-
-        if (flow && *flow->name)
-                return flow->name;
-        return delivery->claimed;
-}
-
 static void
 publish(Lane *lane, Delivery *delivery, bool bare)
 {
         Target *target = delivery->target;
-        bool stored = target->kind == TARGET_PARKING || target->kind == TARGET_DEAD;
-        PublicationNotes notes = {.seq = outlet_next_seq(target->outlet),
-                                  .possible_duplicate = delivery->doubtful,
-                                  .ttl_ms = delivery_ttl_ms(delivery, lane->now_us),
-                                  .stored = stored,
-                                  .reason = delivery->reason,
-                                  .route = lane->route,
-                                  .cluster = cluster_note(delivery),
-                                  .now_unix_ms = lane->now_unix_ms};
+        PublicationNotes notes = dispatch_notes(delivery, lane->route, outlet_next_seq(target->outlet),
+                                                lane->now_us, lane->now_unix_ms);
         amqp_bytes_t exchange, key;
 
-        if (is_tagged(lane, delivery)) {
-                notes.tag_cluster = target->cluster;
-                notes.tag_hosts = delivery->tag_hosts;
-        }
         if (!target_address(target, delivery, lane->route, lane->scratch, &exchange, &key)) {
                 lane_bury(lane, delivery, REASON_UNROUTABLE);
                 return;
@@ -75,7 +47,7 @@ static bool
 try_publish(Lane *lane, Delivery *delivery)
 {
         Target *target = delivery->target;
-        const char *hosts = is_tagged(lane, delivery) ? delivery->tag_hosts : NULL;
+        const char *hosts = dispatch_is_tagged(delivery, lane->route) ? delivery->tag_hosts : NULL;
         bool bare = publication_is_bare(delivery->message, hosts);
 
         if (lane->now_us < target->retry_us || !lane_prepare(lane, target) ||
@@ -247,7 +219,7 @@ on_confirmed(Lane *lane, Delivery *delivery)
         } else if (delivery->flight.ledger) {
                 stats_add(&cluster->delivered, 1);
                 stats_add(&cluster->delivered_bytes, delivery->message->body.len);
-                stats_add(&cluster->tagged, is_tagged(lane, delivery) ? 1 : 0);
+                stats_add(&cluster->tagged, dispatch_is_tagged(delivery, lane->route) ? 1 : 0);
         }
         lane_settle(lane, delivery, delivery->reason);
 }

@@ -6,9 +6,8 @@
  * target.
  */
 
+#include "router/dispatch.h"
 #include "router/lane_state.h"
-
-#include <string.h>
 
 static bool
 is_shared(const Lane *lane, const Intake *intake)
@@ -108,25 +107,9 @@ lane_drop_all(Lane *lane, Intake *intake)
 /* ---- from the message to its target ---- */
 
 static void
-choose_host(Lane *lane, Delivery *delivery, const ViewCluster *cluster)
-{
-        if (!cluster)
-                return;
-        if (lane->route->mode == CONF_MODE_TAG)
-                delivery->tag_hosts = g_strdup(cluster->usable_text);
-        if (cluster->usable->len > 0 &&
-            (strstr(lane->route->exchange, "{host}") || strstr(lane->route->key, "{host}"))) {
-                const ViewHost *host =
-                    g_ptr_array_index(cluster->usable, delivery->arrival % cluster->usable->len);
-
-                delivery->host = g_strdup(host->name);
-        }
-}
-
-static void
 deliver(Lane *lane, Delivery *delivery, Flow *flow, const Decision *decision)
 {
-        choose_host(lane, delivery, decision->cluster);
+        dispatch_choose_host(delivery, lane->route, decision->cluster);
         lane_check_parking(
             lane, flow); /* what lies there goes first; if it cannot be seen now, the target waits, too */
         if (flow->state == FLOW_OPEN || delivery->origin == flow)
@@ -174,20 +157,9 @@ act(Lane *lane, Delivery *delivery, const Decision *decision)
 static void
 route(Lane *lane, Delivery *delivery)
 {
-        const amqp_basic_properties_t *properties = delivery->message->properties;
-        EnvelopeInput input = {.exchange = delivery->provenance.exchange,
-                               .key = delivery->provenance.key,
-                               .body = delivery->message->body};
         Envelope envelope;
 
-        if (properties->_flags & AMQP_BASIC_HEADERS_FLAG)
-                input.headers = &properties->headers;
-        if (properties->_flags & AMQP_BASIC_REPLY_TO_FLAG)
-                input.reply_to = properties->reply_to;
-        envelope_read(lane->reader, lane->view, &input, &envelope);
-        if (envelope.kind == ENVELOPE_UNKNOWN &&
-            g_utf8_validate_len(envelope.value, envelope.value_length, NULL))
-                delivery->claimed = g_strndup(envelope.value, envelope.value_length);
+        dispatch_read(delivery, lane->reader, lane->view, &envelope, NULL);
 
         Decision decision = decide(&envelope, lane->route, lane->view, delivery->arrival);
 
