@@ -280,7 +280,8 @@ test_any_waits_in_the_common_queue_until_something_is_usable(void)
         g_assert_true(stage_balances(stage, "$N"));
         east = stage_text(stage, "$N.east");
         g_assert_cmpuint(checker_collect(checker, east, NULL), ==, 500);
-        checker_assert_perfect(checker);
+        checker_assert_safe(checker); /* those that belong to no cluster have no order */
+        g_assert_cmpuint(checker_verdict(checker).duplicated_marked, ==, 0);
 }
 
 static void
