@@ -14,7 +14,9 @@
 #define OWN_PREFIX "x-router-"
 #define DUPLICATE_HEADER "x-possible-duplicate"
 #define USER_HEADER "x-router-user-id"
+#define YEAR_10000_UNIX_S G_GINT64_CONSTANT(253402300800)
 
+enum { DIGITS_MAX = 15 /* of milliseconds: as microseconds they still fit */, FRAME_OVERHEAD_BYTES = 20 };
 enum { OWN_ENTRIES = 16, OWN_BYTES = 2048, TEXT_BYTES = 48, PERSISTENT = 2 };
 
 struct Publication {
@@ -49,7 +51,7 @@ parse_digits(amqp_bytes_t text)
 {
         int64_t value = 0;
 
-        if (text.len == 0 || text.len > 18)
+        if (text.len == 0 || text.len > DIGITS_MAX)
                 return -1;
         for (size_t i = 0; i < text.len; i++) {
                 char c = ((const char *)text.bytes)[i];
@@ -71,8 +73,12 @@ parse_time(amqp_bytes_t text)
         memcpy(copy, text.bytes, text.len);
 
         g_autoptr(GDateTime) time = g_date_time_new_from_iso8601(copy, NULL);
+        int64_t unix_s = time ? g_date_time_to_unix(time) : 0;
 
-        return time ? g_date_time_to_unix(time) * 1000 + g_date_time_get_microsecond(time) / 1000 : 0;
+        /* Nothing was parked before 1970 or will be after 9999, whatever a forged header says. */
+        if (unix_s <= 0 || unix_s >= YEAR_10000_UNIX_S)
+                return 0;
+        return unix_s * 1000 + g_date_time_get_microsecond(time) / 1000;
 }
 
 static void
@@ -115,7 +121,7 @@ provenance_read(const Message *message, bool parked, int64_t now_unix_ms, Proven
         out->was_parked = true;
         out->exchange = message_header_text(message, OWN_PREFIX "exchange");
         out->key = message_header_text(message, OWN_PREFIX "key");
-        out->attempt = message_header_int(message, OWN_PREFIX "attempt", 0);
+        out->attempt = CLAMP(message_header_int(message, OWN_PREFIX "attempt", 0), 0, INT32_MAX);
         out->since_unix_ms = parse_time(message_header_text(message, OWN_PREFIX "since"));
         out->time_unix_ms = parse_time(message_header_text(message, OWN_PREFIX "time"));
         out->reason = message_header_text(message, OWN_PREFIX "reason");
@@ -147,23 +153,27 @@ has_prefix(amqp_bytes_t name, const char *prefix)
         return name.len >= length && memcmp(name.bytes, prefix, length) == 0;
 }
 
-/* Headers that are not passed on: those the broker would act upon, and those that are ours to set. */
+/* Headers that are not passed on: those the broker would act upon, and those that are not believed. */
 static bool
-is_dropped(const amqp_table_entry_t *entry, const PublicationNotes *notes, bool keep_user,
-           bool *out_duplicate)
+is_dropped(const amqp_table_entry_t *entry, bool keep_user)
 {
         if (bytes_equal(entry->key, "CC") || bytes_equal(entry->key, "BCC"))
                 return true;
-        if (notes->tag_cluster &&
-            (bytes_equal(entry->key, "cluster") || bytes_equal(entry->key, "cluster-hosts")))
-                return true;
+        if (bytes_equal(entry->key, USER_HEADER))
+                return !keep_user;
+        return has_prefix(entry->key, OWN_PREFIX);
+}
+
+/* Headers that ours take the place of. */
+static bool
+is_replaced(const amqp_table_entry_t *entry, const PublicationNotes *notes, bool *out_duplicate)
+{
         if (bytes_equal(entry->key, DUPLICATE_HEADER)) {
                 *out_duplicate = true;
                 return true;
         }
-        if (bytes_equal(entry->key, USER_HEADER))
-                return !keep_user;
-        return has_prefix(entry->key, OWN_PREFIX);
+        return notes->tag_cluster &&
+               (bytes_equal(entry->key, "cluster") || bytes_equal(entry->key, "cluster-hosts"));
 }
 
 static void
@@ -178,7 +188,7 @@ reserve(Publication *publication, int entries)
 
 static bool
 copy_headers(Publication *publication, const Message *message, const Provenance *provenance,
-             const PublicationNotes *notes)
+             const PublicationNotes *notes, bool bare)
 {
         const amqp_basic_properties_t *from = message->properties;
         int given = from->_flags & AMQP_BASIC_HEADERS_FLAG ? from->headers.num_entries : 0;
@@ -186,8 +196,11 @@ copy_headers(Publication *publication, const Message *message, const Provenance 
 
         reserve(publication, given + OWN_ENTRIES);
         for (int i = 0; i < given; i++) {
-                if (!is_dropped(&from->headers.entries[i], notes, provenance->was_parked, &duplicate))
-                        publication->entries[publication->count++] = from->headers.entries[i];
+                const amqp_table_entry_t *entry = &from->headers.entries[i];
+
+                if (!is_dropped(entry, provenance->was_parked) &&
+                    (bare || !is_replaced(entry, notes, &duplicate)))
+                        publication->entries[publication->count++] = *entry;
         }
         return duplicate;
 }
@@ -251,7 +264,9 @@ set_properties(Publication *publication, const Message *message, const Provenanc
 
         *to = *message->properties;
         to->_flags &= ~(amqp_flags_t)(AMQP_BASIC_USER_ID_FLAG);
-        set_delivery_mode(to, notes->stored ? PERSISTENT : provenance->delivery_mode);
+        /* Where there was none, its byte may be the one too many in a full frame. */
+        if (message->header_bytes < LINK_FRAME_BYTES - FRAME_OVERHEAD_BYTES)
+                set_delivery_mode(to, notes->stored ? PERSISTENT : provenance->delivery_mode);
         g_snprintf(publication->expiration, sizeof(publication->expiration), "%" G_GINT64_FORMAT,
                    MAX(notes->ttl_ms, 0));
         if (notes->ttl_ms >= 0) {
@@ -268,9 +283,11 @@ publication_build(Publication *publication, const Message *message, const Proven
 {
         set_properties(publication, message, provenance, notes);
 
-        bool duplicate = copy_headers(publication, message, provenance, notes) || notes->possible_duplicate;
+        bool bare = publication_is_bare(message, notes->tag_hosts);
+        bool duplicate =
+            copy_headers(publication, message, provenance, notes, bare) || notes->possible_duplicate;
 
-        if (!publication_is_bare(message, notes->tag_hosts))
+        if (!bare)
                 add_own_headers(publication, message, provenance, notes, duplicate);
         publication->properties.headers =
             (amqp_table_t){.num_entries = publication->count, .entries = publication->entries};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "router/link.h"
+#include "router/dial.h"
 #include "router/message.h"
 
 #include <pthread.h>
