@@ -139,8 +139,10 @@ static void
 test_park_while_unparking(Fixture *fixture, gconstpointer user_data)
 {
         park_and_begin(fixture);
-        flow_park(fixture->flow, REASON_CLUSTER_DOWN);
+        flow_park(fixture->flow, REASON_NACKED);
         assert_state(fixture->flow, FLOW_UNPARKING);
+        g_assert_cmpint(fixture->flow->reason, ==, REASON_CLUSTER_DOWN);
+        g_assert_false(fixture->flow->wants_pass);
         flow_end_pass(fixture->flow, true, NOW_US);
         assert_state(fixture->flow, FLOW_OPEN);
 }
