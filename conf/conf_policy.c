@@ -150,6 +150,16 @@ conf_policy_parse_down(const ConfPlace *place, const char *text, ConfPolicy *out
         return good;
 }
 
+char *
+conf_policy_spell(const ConfPolicy *policy)
+{
+        static const char *const words[] = {
+            [CONF_POLICY_ANY] = "any",   [CONF_POLICY_CLUSTER] = "cluster:", [CONF_POLICY_QUEUE] = "queue:",
+            [CONF_POLICY_PARK] = "park", [CONF_POLICY_DEAD] = "dead",        [CONF_POLICY_FAIL] = "fail"};
+
+        return g_strconcat(words[policy->kind], policy->name, NULL);
+}
+
 void
 conf_policy_clear(ConfPolicy *policy)
 {

@@ -18,4 +18,7 @@ bool conf_policy_parse(const ConfPlace *place, const char *text,
 bool conf_policy_parse_down(const ConfPlace *place, const char *text, ConfPolicy *out_cast,
                             ConfPolicy *out_call) G_GNUC_WARN_UNUSED_RESULT;
 
+/* As it would be written; new. */
+char *conf_policy_spell(const ConfPolicy *policy) G_GNUC_WARN_UNUSED_RESULT;
+
 void conf_policy_clear(ConfPolicy *policy);

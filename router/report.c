@@ -5,6 +5,7 @@
  * the whole document for it.
  */
 #include "router/report.h"
+#include "conf/conf_policy.h"
 #include "router/snapshot.h"
 
 #include <jansson.h>
@@ -286,10 +287,7 @@ report_readiness(const ReportInput *input, bool *out_ready)
 static json_t *
 text_of_policy(const ConfPolicy *policy)
 {
-        static const char *const words[] = {
-            [CONF_POLICY_ANY] = "any",   [CONF_POLICY_CLUSTER] = "cluster:", [CONF_POLICY_QUEUE] = "queue:",
-            [CONF_POLICY_PARK] = "park", [CONF_POLICY_DEAD] = "dead",        [CONF_POLICY_FAIL] = "fail"};
-        g_autofree char *spelled = g_strconcat(words[policy->kind], policy->name, NULL);
+        g_autofree char *spelled = conf_policy_spell(policy);
 
         return text(spelled);
 }

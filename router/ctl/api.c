@@ -59,7 +59,7 @@ fetch(const char *url, GString *answer, long *out_code)
 }
 
 json_t *
-api_get(const Conf *conf, const char *path, int *out_status)
+api_ask(const Conf *conf, const char *path, int *out_status, char **out_error)
 {
         g_autofree char *url = api_url(conf, path);
         g_autoptr(GString) answer = g_string_new(NULL);
@@ -67,29 +67,43 @@ api_get(const Conf *conf, const char *path, int *out_status)
 
         *out_status = EXIT_UNAVAILABLE;
         if (url == NULL) {
-                *out_status = command_fail(EXIT_CONFIG,
-                                           "%s: the router is not asked over HTTP (listen = off); set listen "
-                                           "= 127.0.0.1:9419 in [http]",
-                                           conf->path);
+                *out_status = EXIT_CONFIG;
+                *out_error =
+                    g_strdup_printf("%s: the router is not asked over HTTP (listen = off); set listen = "
+                                    "127.0.0.1:9419 in [http]",
+                                    conf->path);
                 return NULL;
         }
 
         const char *failure = fetch(url, answer, &code);
         if (failure) {
-                command_warn("no router answers at %s: %s; is cluster-routerd running with %s?", url, failure,
-                             conf->path);
+                *out_error =
+                    g_strdup_printf("no router answers at %s: %s; is cluster-routerd running with %s?", url,
+                                    failure, conf->path);
                 return NULL;
         }
         if (code != 200) {
-                command_warn("%s answers with HTTP status %ld: is that a cluster router?", url, code);
+                *out_error =
+                    g_strdup_printf("%s answers with HTTP status %ld: is that a cluster router?", url, code);
                 return NULL;
         }
         json_t *document = json_loadb(answer->str, answer->len, 0, NULL);
         if (!json_is_object(document)) {
                 json_decref(document);
-                command_warn("%s does not answer with JSON: is that a cluster router?", url);
+                *out_error = g_strdup_printf("%s does not answer with JSON: is that a cluster router?", url);
                 return NULL;
         }
         *out_status = EXIT_DONE;
+        return document;
+}
+
+json_t *
+api_get(const Conf *conf, const char *path, int *out_status)
+{
+        g_autofree char *error = NULL;
+        json_t *document = api_ask(conf, path, out_status, &error);
+
+        if (document == NULL)
+                command_warn("%s", error);
         return document;
 }

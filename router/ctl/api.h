@@ -12,5 +12,9 @@
  */
 json_t *api_get(const Conf *conf, const char *path, int *out_status) G_GNUC_WARN_UNUSED_RESULT;
 
+/* The same without saying anything: @out_error is new. */
+json_t *api_ask(const Conf *conf, const char *path, int *out_status,
+                char **out_error) G_GNUC_WARN_UNUSED_RESULT;
+
 /* Where the router is asked: a wildcard address becomes loopback. New; NULL if HTTP is off. */
 char *api_url(const Conf *conf, const char *path) G_GNUC_WARN_UNUSED_RESULT;

@@ -264,19 +264,19 @@ const Command cluster_commands[] = {
      "what is known is printed and the exit status is 69.\n\n"
      "JSON: {\"clusters\": [CLUSTER]}, where CLUSTER is\n" CLUSTER_JSON "\n\n"
      "Example: clusterctl cluster list -o json\n",
-     list},
+     list, NULL},
     {"cluster", "show", "CLUSTER", 1, 1, "Show one cluster with its hosts",
-     "JSON: " CLUSTER_JSON "\n\nExample: clusterctl cluster show east\n", show},
+     "JSON: " CLUSTER_JSON "\n\nExample: clusterctl cluster show east\n", show, NULL},
     {"cluster", "create", "CLUSTER", 1, 1, "Create a cluster in the catalogue",
      "Routers know it within [mysql] refresh; its hosts are those that register. Needs a [mysql] group.\n\n"
      "JSON: {\"cluster\", \"created\": true}\n\n"
      "Example: clusterctl cluster create east\n",
-     create},
+     create, NULL},
     {"cluster", "delete", "CLUSTER", 1, 1, "Delete a cluster from the catalogue",
      "The row stays, marked as deleted; the name may be used again. Messages that name it are unknown from\n"
      "then on. A group of the configuration file is not touched.\n\n"
      "JSON: {\"cluster\", \"deleted\": true}\n\n"
      "Example: clusterctl cluster delete east\n",
-     delete},
+     delete, NULL},
     {0},
 };

@@ -6,6 +6,7 @@
 #include "router/ctl/command.h"
 
 #include "conf/conf_nearest.h"
+#include "conf/conf_value.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +20,7 @@ void
 request_clear(Request *request)
 {
         g_clear_pointer(&request->arguments, g_ptr_array_unref);
+        g_clear_pointer(&request->options.given, g_hash_table_unref);
 }
 
 static bool
@@ -39,14 +41,17 @@ refuse_word(char **out_error, const char *what, const char *word, const char *co
 
 /* --- options --- */
 
-/* If @word is the option @letter or @name: true, with its value from the same word or the next. */
+/* If @word is the option @letter (0: it has none) or @name: true, with its value from the same word or the
+ * next. */
 static bool
 take_value(const char *const **words, char letter, const char *name, const char **out_value)
 {
         const char *word = **words;
         size_t length = strlen(name);
 
-        if (word[0] == '-' && word[1] == letter && word[2] != '\0') {
+        bool is_letter = letter && word[0] == '-' && word[1] == letter;
+
+        if (is_letter && word[2] != '\0') {
                 *out_value = word + 2;
                 return true;
         }
@@ -54,7 +59,7 @@ take_value(const char *const **words, char letter, const char *name, const char 
                 *out_value = word + length + 1;
                 return true;
         }
-        if (strcmp(word, name) != 0 && !(word[0] == '-' && word[1] == letter))
+        if (strcmp(word, name) != 0 && !is_letter)
                 return false;
         *out_value = (*words)[1];
         if (*out_value)
@@ -73,11 +78,59 @@ set_output(Request *request, const char *value, char **out_error)
         return true;
 }
 
+/* The option of any command that this word names, or NULL. */
+static const CommandOption *
+find_option(const Command *const *nouns, const char *word)
+{
+        size_t length = strcspn(word, "=");
+
+        for (; *nouns; nouns++)
+                for (const Command *command = *nouns; command->noun; command++)
+                        for (const CommandOption *option = command->options; option && option->name; option++)
+                                if (strlen(option->name) == length &&
+                                    strncmp(option->name, word, length) == 0)
+                                        return option;
+        return NULL;
+}
+
 static bool
-read_option(Request *request, const char *const **words, char **out_error)
+refuse_option(const Command *const *nouns, const char *word, char **out_error)
+{
+        g_autoptr(GPtrArray) words = g_ptr_array_new();
+
+        for (size_t i = 0; option_words[i]; i++)
+                g_ptr_array_add(words, (gpointer)option_words[i]);
+        for (; *nouns; nouns++)
+                for (const Command *command = *nouns; command->noun; command++)
+                        for (const CommandOption *option = command->options; option && option->name; option++)
+                                g_ptr_array_add(words, (gpointer)option->name);
+        g_ptr_array_add(words, NULL);
+        return refuse_word(out_error, "option", word, (const char *const *)words->pdata);
+}
+
+static bool
+read_command_option(Request *request, const CommandOption *option, const char *const **words,
+                    char **out_error)
+{
+        const char *word = **words, *value = "";
+
+        if (option->value && (!take_value(words, 0, option->name, &value) || !value || !value[0]))
+                return refuse(out_error,
+                              g_strdup_printf("option %s needs a value: %s", option->name, option->value));
+        if (!option->value && strchr(word, '='))
+                return refuse(out_error, g_strdup_printf("option %s takes no value", option->name));
+        g_hash_table_insert(request->options.given, (gpointer)option->name, (gpointer)value);
+        return true;
+}
+
+static bool
+read_option(const Command *const *nouns, Request *request, const char *const **words, char **out_error)
 {
         const char *word = **words, *value = NULL;
+        const CommandOption *option = find_option(nouns, word);
 
+        if (option)
+                return read_command_option(request, option, words, out_error);
         if (strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0) {
                 request->kind = REQUEST_HELP;
                 return true;
@@ -89,7 +142,7 @@ read_option(Request *request, const char *const **words, char **out_error)
 
         bool is_conf = take_value(words, 'c', "--config", &value);
         if (!is_conf && !take_value(words, 'o', "--output", &value))
-                return refuse_word(out_error, "option", word, option_words);
+                return refuse_option(nouns, word, out_error);
         if (value == NULL || value[0] == '\0')
                 return refuse(out_error, g_strdup_printf("option %s needs %s", word,
                                                          is_conf ? "a file name" : "table or json"));
@@ -101,7 +154,7 @@ read_option(Request *request, const char *const **words, char **out_error)
 
 /* Picks options out of argv; what is left stands in request->arguments. */
 static bool
-read_options(Request *request, const char *const *words, char **out_error)
+read_options(const Command *const *nouns, Request *request, const char *const *words, char **out_error)
 {
         bool only_words = false;
 
@@ -110,7 +163,7 @@ read_options(Request *request, const char *const *words, char **out_error)
                         only_words = true;
                 else if (only_words || (*words)[0] != '-' || (*words)[1] == '\0')
                         g_ptr_array_add(request->arguments, (gpointer)*words);
-                else if (!read_option(request, &words, out_error))
+                else if (!read_option(nouns, request, &words, out_error))
                         return false;
         }
         return true;
@@ -208,6 +261,30 @@ find_command(const Command *const *nouns, Request *request, char **out_error)
         return true;
 }
 
+/* Options were read before the command was known. */
+static bool
+check_options(const Request *request, char **out_error)
+{
+        const Command *command = request->command;
+        g_autoptr(GPtrArray) words = g_ptr_array_new();
+        GHashTableIter iter;
+        gpointer name;
+
+        for (const CommandOption *option = command->options; option && option->name; option++)
+                g_ptr_array_add(words, (gpointer)option->name);
+        g_ptr_array_add(words, NULL);
+        g_hash_table_iter_init(&iter, request->options.given);
+        while (g_hash_table_iter_next(&iter, &name, NULL)) {
+                if (g_strv_contains((const char *const *)words->pdata, name))
+                        continue;
+                g_autofree char *what =
+                    g_strdup_printf("option for %s%s%s:", command->noun, command->verb ? " " : "",
+                                    command->verb ? command->verb : "");
+                return refuse_word(out_error, what, name, (const char *const *)words->pdata);
+        }
+        return true;
+}
+
 static const char *
 default_conf_path(void)
 {
@@ -222,14 +299,39 @@ request_parse(const Command *const *nouns, const char *const *argv, Request *out
         g_auto(Request) request = {.kind = REQUEST_RUN, .arguments = g_ptr_array_new()};
 
         request.options.conf_path = default_conf_path();
-        if (!read_options(&request, argv + 1, out_error) || !find_command(nouns, &request, out_error))
+        request.options.given = g_hash_table_new(g_str_hash, g_str_equal);
+        if (!read_options(nouns, &request, argv + 1, out_error) || !find_command(nouns, &request, out_error))
                 return false;
-        if (request.command && request.kind == REQUEST_RUN && !check_count(&request, out_error))
+        if (request.command && request.kind == REQUEST_RUN &&
+            (!check_options(&request, out_error) || !check_count(&request, out_error)))
                 return false;
         g_ptr_array_add(request.arguments, NULL);
         *out_request = request;
         request.arguments = NULL;
+        request.options.given = NULL;
         return true;
+}
+
+const char *
+options_get(const Options *options, const char *name)
+{
+        return g_hash_table_lookup(options->given, name);
+}
+
+bool
+options_get_number(const Options *options, const char *name, ConfUnit unit, const char *least,
+                   const char *most, uint64_t *out_number)
+{
+        const char *text = options_get(options, name);
+        g_autoptr(ConfFaults) faults = conf_faults_new("option");
+        g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
+        ConfPlace place = {.faults = faults, .key = name};
+
+        if (text == NULL || conf_value_number(&place, text, unit, least, most, out_number))
+                return true;
+        conf_faults_append_to(faults, faults->errors, lines);
+        command_fail(EXIT_USAGE, "%s", (const char *)lines->pdata[0]);
+        return false;
 }
 
 /* --- help --- */
@@ -245,6 +347,21 @@ static const char options_help[] = "Options, before or after the noun:\n"
 static const char exit_help[] =
     "Exit: 0 done, 1 a check said no, 64 usage, 65 bad data, 69 something is not\n"
     "reachable, 75 try again, 78 configuration.\n";
+
+static void
+append_options(GString *out, const CommandOption *options)
+{
+        if (options == NULL)
+                return;
+        g_string_append(out, "Options of this command:\n");
+        for (; options->name; options++) {
+                g_autofree char *spelled =
+                    g_strconcat(options->name, options->value ? " " : NULL, options->value, NULL);
+
+                g_string_append_printf(out, "  %-24s %s\n", spelled, options->help);
+        }
+        g_string_append_c(out, '\n');
+}
 
 static void
 append_commands(GString *out, const Command *command)
@@ -266,6 +383,7 @@ request_help(const Command *const *nouns, const Request *request)
                 g_autofree char *usage = spell_usage(command);
                 g_string_append_printf(out, "usage: %s\n\n%s.\n\n%s\n", usage, command->summary,
                                        command->help);
+                append_options(out, command->options);
         } else if (request->noun) {
                 g_string_append_printf(out, "usage: clusterctl %s VERB\n\n", request->noun);
                 append_commands(out, find_noun(nouns, request->noun));

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "conf/conf_value.h"
+
 #include <glib.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 /*
  * What can be asked of clusterctl, and how an argument vector becomes a request. Each noun keeps its commands
@@ -24,8 +27,16 @@ enum {
 /* What every command gets. */
 typedef struct {
         const char *conf_path;
-        bool json; /* -o json */
+        bool json;         /* -o json */
+        GHashTable *given; /* its own options: name -> value, borrowed from argv */
 } Options;
+
+/* An option that only some commands take. One name means the same everywhere, with or without a value. */
+typedef struct {
+        const char *name;  /* "--route" */
+        const char *value; /* for people: "ROUTE"; NULL: it takes none */
+        const char *help;  /* one line */
+} CommandOption;
 
 typedef struct {
         const char *noun;
@@ -36,6 +47,7 @@ typedef struct {
         const char *summary; /* one line without a full stop */
         const char *help;    /* the rest: what it does, the JSON it prints, an example */
         int (*run)(const Options *options, char **arguments); /* returns the exit status */
+        const CommandOption *options; /* ends in an empty one; NULL: none of its own */
 } Command;
 
 typedef enum { REQUEST_RUN, REQUEST_HELP, REQUEST_VERSION } RequestKind;
@@ -60,6 +72,16 @@ bool request_parse(const Command *const *nouns, const char *const *argv, Request
 
 /* The text of --help for that request; new. */
 char *request_help(const Command *const *nouns, const Request *request) G_GNUC_WARN_UNUSED_RESULT;
+
+/* The value of that option, "" for one without a value; NULL if it was not given. */
+const char *options_get(const Options *options, const char *name);
+
+/*
+ * Its value as a number within bounds, as conf/conf_value.h has them; @out_number stays as it is if it was
+ * not given. False after saying what is wrong (then: EXIT_USAGE).
+ */
+bool options_get_number(const Options *options, const char *name, ConfUnit unit, const char *least,
+                        const char *most, uint64_t *out_number) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Says "clusterctl: ..." on stderr and returns @status, to be returned in turn. */
 int command_fail(int status, const char *format, ...) G_GNUC_PRINTF(2, 3);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "router/ctl/config.h"
+
+#include "conf/conf_fault.h"
+#include "conf/conf_nearest.h"
 #include "router/ctl/nouns.h"
 #include "router/ctl/print.h"
 
@@ -20,6 +23,37 @@ config_load(const Options *options)
 
         print_lines(stderr, errors);
         return conf;
+}
+
+static const ConfRoute *
+refuse_route(const Conf *conf, const char *name)
+{
+        g_autoptr(GPtrArray) words = g_ptr_array_new();
+
+        for (unsigned i = 0; i < conf->routes->len; i++)
+                g_ptr_array_add(words, ((ConfRoute *)conf->routes->pdata[i])->name);
+        g_ptr_array_add(words, NULL);
+
+        g_autofree char *list = conf_suggest(name ? name : "", (const char *const *)words->pdata);
+
+        if (name) {
+                g_autofree char *quoted = conf_quote(name);
+                command_warn("no route %s%s", quoted, list);
+        } else {
+                command_warn("which route? Say --route ROUTE%s", list);
+        }
+        return NULL;
+}
+
+const ConfRoute *
+config_route(const Conf *conf, const Options *options)
+{
+        const char *name = options_get(options, "--route");
+        const ConfRoute *route = name ? conf_find_route(conf, name) : NULL;
+
+        if (name == NULL && conf->routes->len == 1)
+                return conf->routes->pdata[0];
+        return route ? route : refuse_route(conf, name);
 }
 
 /* --- check --- */
@@ -120,13 +154,13 @@ const Command config_commands[] = {
      "with file and line, and exits with 78. Warnings go to stderr and do not change the exit status.\n\n"
      "JSON: {\"file\", \"ok\", \"errors\": [LINE], \"warnings\": [LINE]}\n\n"
      "Example: clusterctl config check /etc/cluster-router/cluster-router.conf\n",
-     check},
+     check, NULL},
     {"config", "show", "", 0, 0, "Show every key with its value, its default and where it is set",
      "Passwords are shown as \"***\". CHANGE BY tells whether a reload (SIGHUP) puts a new value in force\n"
      "or a restart is needed.\n\n"
      "JSON: {\"file\", \"keys\": [{\"group\", \"key\", \"value\", \"default\", \"reloadable\", "
      "\"origin\"}]}\n\n"
      "Example: clusterctl config show -o json\n",
-     show},
+     show, NULL},
     {0},
 };

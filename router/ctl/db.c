@@ -60,11 +60,11 @@ const Command db_commands[] = {
      "once.\n\n"
      "JSON: {\"applied\", \"version\"}\n\n"
      "Example: clusterctl db sync\n",
-     sync_schema},
+     sync_schema, NULL},
     {"db", "version", "", 0, 0, "Show the version of the tables of the catalogue",
      "0 is an empty database.\n\n"
      "JSON: {\"version\", \"newest\"}\n\n"
      "Example: clusterctl db version\n",
-     show_version},
+     show_version, NULL},
     {0},
 };

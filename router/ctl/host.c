@@ -194,17 +194,17 @@ const Command host_commands[] = {
      "JSON: {\"hosts\": [{\"host\", \"cluster\", \"state\": up|down|unknown, \"ttl_s\", \"configured\",\n"
      "\"registered\"}]}\n\n"
      "Example: clusterctl host list east\n",
-     list},
+     list, NULL},
     {"host", "add", "CLUSTER HOST", 2, 2, "Register a host in redis",
      "It is a member from then on, and down until its agent sends a heartbeat.\n\n"
      "JSON: {\"host\", \"cluster\", \"added\": true}\n\n"
      "Example: clusterctl host add east 10.0.0.13\n",
-     add},
+     add, NULL},
     {"host", "remove", "CLUSTER HOST", 2, 2, "Remove a host and its heartbeat from redis",
      "An agent that still runs on it registers it again. A host that the configuration file lists stays a\n"
      "member, without a heartbeat.\n\n"
      "JSON: {\"host\", \"cluster\", \"removed\": true}\n\n"
      "Example: clusterctl host remove east 10.0.0.13\n",
-     remove_host},
+     remove_host, NULL},
     {0},
 };

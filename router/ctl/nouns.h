@@ -7,6 +7,7 @@
 extern const Command status_commands[];
 extern const Command stats_commands[];
 extern const Command route_commands[];
+extern const Command explain_commands[];
 extern const Command cluster_commands[];
 extern const Command host_commands[];
 extern const Command db_commands[];

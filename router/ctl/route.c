@@ -71,6 +71,6 @@ const Command route_commands[] = {
      "\"on_no_cluster\", \"on_unknown_cluster\", \"on_cluster_down\": {\"cast\", \"call\"}, \"replies\",\n"
      "\"prefetch\", \"lanes\"}]}\n\n"
      "Example: clusterctl route list\n",
-     list},
+     list, NULL},
     {0},
 };

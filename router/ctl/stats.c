@@ -233,7 +233,7 @@ const Command status_commands[] = {
      "\"routes\": [{\"route\", \"state\": running|connecting|blocked|stopped, \"lanes\",\n"
      "\"lanes_consuming\", \"lanes_blocked\", \"in_flight\", \"error\", \"last_progress_age_s\"}]}\n\n"
      "Example: clusterctl status\n",
-     status},
+     status, NULL},
     {0},
 };
 
@@ -252,6 +252,6 @@ const Command stats_commands[] = {
      "router parked and has not fetched again. What it fetched beyond that, because an earlier or another\n"
      "router parked it, is counted in unparked_found: add it to in.\n\n"
      "Example: clusterctl stats volume -o json\n",
-     stats},
+     stats, NULL},
     {0},
 };
