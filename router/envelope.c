@@ -77,12 +77,12 @@ route_tells_calls(const ConfRoute *route)
 }
 
 EnvelopeReader *
-envelope_reader_new(const ConfRoute *route)
+envelope_reader_new(const ConfRoute *route, bool tell_calls)
 {
         EnvelopeReader *reader = g_new0(EnvelopeReader, 1);
         reader->fields = json_fields_new();
         reader->scratch = json_scratch_new();
-        reader->tells_calls = route_tells_calls(route);
+        reader->tells_calls = tell_calls || route_tells_calls(route);
         reader->reads_oslo = reader->tells_calls;
         for (unsigned i = 0; i < route->sources->len; i++) {
                 const ConfSource *conf = route->sources->pdata[i];

@@ -64,8 +64,11 @@ typedef struct {
 
 typedef struct EnvelopeReader EnvelopeReader;
 
-/* Compiles the sources of @route, which must outlive the reader. */
-EnvelopeReader *envelope_reader_new(const ConfRoute *route);
+/*
+ * Compiles the sources of @route, which must outlive the reader. @tell_calls: find out of every message
+ * whether it is a call, even if no policy of the route asks for it.
+ */
+EnvelopeReader *envelope_reader_new(const ConfRoute *route, bool tell_calls);
 void envelope_reader_free(EnvelopeReader *reader); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(EnvelopeReader, envelope_reader_free)
 

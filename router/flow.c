@@ -6,6 +6,7 @@
  */
 
 #include "router/flow.h"
+#include "router/relay.h"
 #include "router/topology.h"
 
 #include <string.h>
@@ -54,6 +55,7 @@ flow_free(Flow *flow)
         if (flow->has_destination)
                 target_clear(&flow->destination);
         target_clear(&flow->parking);
+        relay_free(flow->relay);
         g_free(flow->name);
         g_free(flow);
 }

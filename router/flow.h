@@ -37,9 +37,10 @@ struct Flow {
         Target destination;
         Target parking;
         ClusterStats *stats;
-        bool checked;     /* the parking queue was looked at on this connection */
-        bool wants_pass;  /* messages may be in the parking queue */
-        int64_t retry_us; /* no pass before */
+        struct Relay *relay; /* the way back, for a cluster with its own broker, else NULL */
+        bool checked;        /* the parking queue was looked at on this connection */
+        bool wants_pass;     /* messages may be in the parking queue */
+        int64_t retry_us;    /* no pass before */
         Backoff backoff;
         uint64_t seen_view; /* common flow: generation at the last pass */
         int64_t look_us;    /* when the parking queue was last looked at */
@@ -58,7 +59,7 @@ struct Flow {
 Flow *flow_new(const Conf *conf, const ConfRoute *route, const char *name, int number, Outlet *parking_outlet,
                ClusterStats *stats);
 void flow_set_destination(Flow *flow, const Conf *conf, const ConfRoute *route, Outlet *outlet);
-void flow_free(Flow *flow); /* its lists must be empty; NULL is fine */
+void flow_free(Flow *flow); /* its lists and ledgers must be empty; NULL is fine */
 
 bool flow_is_common(const Flow *flow);
 

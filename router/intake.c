@@ -16,6 +16,7 @@
 enum { GAP_PATIENCE_US = 50 * 1000 };
 
 struct Intake {
+        IntakeKind kind;
         Link *link;
         Ledger *ledger;
         uint64_t generation; /* of the channel that the ledger belongs to */
@@ -51,38 +52,29 @@ set_up_shared(amqp_connection_state_t connection, const Conf *conf, const ConfRo
 }
 
 static bool
-set_up_parking(amqp_connection_state_t connection, const Conf *conf, const ConfRoute *route, GError **error)
+set_up_nothing(amqp_connection_state_t connection, const Conf *conf, const ConfRoute *route, GError **error)
 {
         return true;
 }
 
-static Intake *
-make(Conf *conf, const ConfRoute *route, int wake_fd, const char *role, DiallerSetup setup)
+Intake *
+intake_new(IntakeKind kind, Conf *conf, const ConfRoute *route, const char *const *urls, const ConfTls *tls,
+           int wake_fd)
 {
+        static const char *const roles[] = {"intake", "parking", "replies"};
         Intake *intake = g_new0(Intake, 1);
         LinkOptions options = {.conf = conf,
                                .route = route,
-                               .urls = (const char *const *)conf->broker_urls,
-                               .tls = &conf->broker_tls,
-                               .role = role,
-                               .setup = setup,
+                               .urls = urls,
+                               .tls = tls,
+                               .role = roles[kind],
+                               .setup = kind == INTAKE_SHARED ? set_up_shared : set_up_nothing,
                                .wake_fd = wake_fd};
 
+        intake->kind = kind;
         intake->link = link_new(&options);
         intake->ledger = ledger_new();
         return intake;
-}
-
-Intake *
-intake_new(Conf *conf, const ConfRoute *route, int wake_fd)
-{
-        return make(conf, route, wake_fd, "intake", set_up_shared);
-}
-
-Intake *
-intake_new_parking(Conf *conf, const ConfRoute *route, int wake_fd)
-{
-        return make(conf, route, wake_fd, "parking", set_up_parking);
 }
 
 void
@@ -93,6 +85,12 @@ intake_free(Intake *intake)
         link_free(intake->link);
         ledger_free(intake->ledger);
         g_free(intake);
+}
+
+IntakeKind
+intake_kind(const Intake *intake)
+{
+        return intake->kind;
 }
 
 Link *

@@ -8,18 +8,21 @@
 #include <stdbool.h>
 
 /*
- * Where messages come in: one consuming connection and the ledger of its unacknowledged deliveries. There are
- * two kinds: the shared intake consumes the queue of its route; a parking intake consumes any number of
- * parking queues, told from each other by a number. Belongs to the thread of its lane.
+ * Where messages come in: one consuming connection and the ledger of its unacknowledged deliveries. The shared
+ * intake consumes the queue of its route; parking and reply intakes consume any number of queues, told from
+ * each other by a number. Belongs to the thread of its lane.
  */
 typedef struct Intake Intake;
 
-Intake *intake_new(Conf *conf, const ConfRoute *route, int wake_fd); /* the route's shared queue */
-Intake *intake_new_parking(Conf *conf, const ConfRoute *route,
-                           int wake_fd); /* nothing yet: intake_consume() */
-void intake_free(Intake *intake);        /* its ledger must be empty; NULL is fine */
+typedef enum { INTAKE_SHARED, INTAKE_PARKING, INTAKE_REPLIES } IntakeKind;
+
+/* @urls and @tls are of that conf. All but the shared one consume nothing before intake_consume(). */
+Intake *intake_new(IntakeKind kind, Conf *conf, const ConfRoute *route, const char *const *urls,
+                   const ConfTls *tls, int wake_fd);
+void intake_free(Intake *intake); /* its ledger must be empty; NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Intake, intake_free)
 
+IntakeKind intake_kind(const Intake *intake);
 Link *intake_link(Intake *intake);
 Ledger *intake_ledger(Intake *intake);
 
@@ -33,7 +36,8 @@ typedef enum {
 /* The next delivery, to be entered into the ledger by the caller. Never waits. */
 IntakeEventKind intake_next(Intake *intake, Message **out_message);
 
-/* Parking intake: begins or ends to consume @queue under @number (Message.consumer). No answer is awaited. */
+/* Not the shared one: begins or ends to consume @queue under @number (Message.consumer). No answer is
+ * awaited. */
 void intake_consume(Intake *intake, int number, const char *queue, unsigned prefetch);
 void intake_cancel(Intake *intake, int number);
 

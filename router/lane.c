@@ -20,8 +20,9 @@
 #include <unistd.h>
 
 enum {
-        READ_SHARED = 64,  /* messages per turn */
-        READ_PARKED = 128, /* more than is parked meanwhile, so that a parking queue comes to its end */
+        READ_SHARED = 64, /* messages per turn */
+        READ_MORE =
+            128, /* of other intakes: more than is parked meanwhile, so that parking queues come to an end */
         TICK_US = 20 * 1000,
         SLEEP_BUSY_MS = 20, /* while something waits for its time */
         SLEEP_MS = 500,     /* else; heartbeats must be served */
@@ -93,15 +94,15 @@ tend_links(Lane *lane)
 {
         Link *out = outlet_link(lane->outlet);
         bool can_publish = link_tick(out, lane->now_us) == LINK_UP && !link_is_blocked(out);
-        Link *in[] = {intake_link(lane->shared), intake_link(lane->parking)};
-
         for (unsigned i = 1; i < lane->outlets->len; i++)
                 link_tick(outlet_link(g_ptr_array_index(lane->outlets, i)), lane->now_us);
         guard_against_stuck(lane, can_publish);
-        for (unsigned i = 0; i < G_N_ELEMENTS(in); i++) {
-                /* A link that was just lost is not dialled while its deliveries are still in the books. */
-                if (link_state(in[i]) != LINK_DOWN || (can_publish && lane->stop_us == 0))
-                        link_tick(in[i], lane->now_us);
+        for (unsigned i = 0; i < lane->intakes->len; i++) {
+                Link *in = intake_link(g_ptr_array_index(lane->intakes, i));
+
+                /* What is taken must be published somewhere. */
+                if (link_state(in) != LINK_DOWN || (can_publish && lane->stop_us == 0))
+                        link_tick(in, lane->now_us);
         }
         tell_statistics(lane);
 }
@@ -165,18 +166,19 @@ turn(Lane *lane)
         follow_registry(lane);
         busy |= lane_collect(lane);
         lane_flush(lane);
-        busy |= read_intake(lane, lane->parking, READ_PARKED);
-        busy |= read_intake(lane, lane->shared, READ_SHARED);
+        for (unsigned i = lane->intakes->len; i-- > 0;)
+                busy |=
+                    read_intake(lane, g_ptr_array_index(lane->intakes, i), i == 0 ? READ_SHARED : READ_MORE);
         busy |= lane_collect(lane);
         if (lane->now_us >= lane->tick_us) {
                 lane->tick_us = lane->now_us + TICK_US;
                 lane_tend_flows(lane);
         }
         read_clock(lane);
-        intake_flush(lane->shared, lane->now_us);
-        intake_flush(lane->parking, lane->now_us);
-        lane_sweep_ledger(lane, lane->shared);
-        lane_sweep_ledger(lane, lane->parking);
+        for (unsigned i = 0; i < lane->intakes->len; i++) {
+                intake_flush(g_ptr_array_index(lane->intakes, i), lane->now_us);
+                lane_sweep_ledger(lane, g_ptr_array_index(lane->intakes, i));
+        }
         atomic_store_explicit(&lane->stats->in_flight,
                               (int64_t)ledger_open_count(intake_ledger(lane->shared)), memory_order_relaxed);
         return busy;
@@ -223,8 +225,11 @@ watch_all(Lane *lane)
                            lane->stalled->len > 0))
                         return false;
         }
-        return watch(lane->sockets, intake_link(lane->shared), false) &&
-               watch(lane->sockets, intake_link(lane->parking), false);
+        for (unsigned i = 0; i < lane->intakes->len; i++) {
+                if (!watch(lane->sockets, intake_link(g_ptr_array_index(lane->intakes, i)), false))
+                        return false;
+        }
+        return true;
 }
 
 static void
@@ -263,8 +268,9 @@ is_settled(const Lane *lane)
                 return true;
         for (unsigned i = 0; i < lane->outlets->len; i++)
                 quiet &= outlet_unconfirmed(g_ptr_array_index(lane->outlets, i)) == 0;
-        return quiet && ledger_open_count(intake_ledger(lane->shared)) == 0 &&
-               ledger_open_count(intake_ledger(lane->parking)) == 0;
+        for (unsigned i = 0; i < lane->intakes->len; i++)
+                quiet &= ledger_open_count(intake_ledger(g_ptr_array_index(lane->intakes, i))) == 0;
+        return quiet;
 }
 
 static void
@@ -284,10 +290,10 @@ close_outlet(Lane *lane, Outlet *outlet)
 static void
 close_all(Lane *lane)
 {
-        link_close(intake_link(lane->shared));
-        link_close(intake_link(lane->parking));
-        lane_drop_all(lane, lane->shared);
-        lane_drop_all(lane, lane->parking);
+        for (unsigned i = 0; i < lane->intakes->len; i++) {
+                link_close(intake_link(g_ptr_array_index(lane->intakes, i)));
+                lane_drop_all(lane, g_ptr_array_index(lane->intakes, i));
+        }
         for (unsigned i = 0; i < lane->outlets->len; i++)
                 close_outlet(lane, g_ptr_array_index(lane->outlets, i));
         tell_statistics(lane);
@@ -324,20 +330,35 @@ free_queue_target(void *data)
         g_free(data);
 }
 
+static bool
+has_own_brokers(const Conf *conf)
+{
+        for (unsigned i = 0; i < conf->clusters->len; i++) {
+                if (((const ConfCluster *)g_ptr_array_index(conf->clusters, i))->amqp_urls[0])
+                        return true;
+        }
+        return false;
+}
+
 static void
 build(Lane *lane)
 {
         const Conf *conf = lane->conf;
+        const char *const *urls = (const char *const *)conf->broker_urls;
         g_autofree char *dead = topology_dead_queue(lane->route);
 
         lane->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-        lane->reader = envelope_reader_new(lane->route);
+        lane->reader = envelope_reader_new(lane->route, has_own_brokers(conf) && lane->route->replies);
         lane->publication = publication_new();
         lane->scratch = g_string_new(NULL);
-        lane->shared = intake_new(lane->conf, lane->route, lane->wake_fd);
-        lane->parking = intake_new_parking(lane->conf, lane->route, lane->wake_fd);
-        lane->outlet = outlet_new(lane->conf, lane->route, (const char *const *)conf->broker_urls,
-                                  &conf->broker_tls, lane->wake_fd);
+        lane->shared =
+            intake_new(INTAKE_SHARED, lane->conf, lane->route, urls, &conf->broker_tls, lane->wake_fd);
+        lane->parking =
+            intake_new(INTAKE_PARKING, lane->conf, lane->route, urls, &conf->broker_tls, lane->wake_fd);
+        lane->intakes = g_ptr_array_new();
+        g_ptr_array_add(lane->intakes, lane->shared);
+        g_ptr_array_add(lane->intakes, lane->parking);
+        lane->outlet = outlet_new(lane->conf, lane->route, urls, &conf->broker_tls, lane->wake_fd);
         lane->outlets = g_ptr_array_new_with_free_func((GDestroyNotify)outlet_free);
         g_ptr_array_add(lane->outlets, lane->outlet);
         lane->sockets = g_array_new(FALSE, FALSE, sizeof(struct pollfd));
@@ -345,6 +366,7 @@ build(Lane *lane)
         lane->flow_names = g_hash_table_new(g_str_hash, g_str_equal);
         lane->queues = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_queue_target);
         lane->stalled = g_ptr_array_new();
+        target_init(&lane->caller, TARGET_CALLER, NULL, lane->outlet, "", "{key}", "", false, conf);
         target_init(&lane->dead, TARGET_DEAD, NULL, lane->outlet, "", dead, "", true, conf);
 }
 
@@ -395,12 +417,14 @@ lane_free(Lane *lane)
                 return;
         g_thread_join(lane->thread);
         target_clear(&lane->dead);
+        target_clear(&lane->caller);
         g_hash_table_unref(lane->queues);
         g_hash_table_unref(lane->flow_names);
         g_ptr_array_unref(lane->flows);
         g_ptr_array_unref(lane->stalled);
         intake_free(lane->shared);
         intake_free(lane->parking);
+        g_ptr_array_unref(lane->intakes);
         g_ptr_array_unref(lane->outlets);
         g_array_unref(lane->sockets);
         publication_free(lane->publication);

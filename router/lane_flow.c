@@ -16,31 +16,34 @@ enum { PREPARE_PORTION_US = 5 * 1000, LOOK_EVERY_US = 10 * 1000 * 1000, LOOK_PAU
 
 /* ---- making flows ---- */
 
-/* A cluster with a broker of its own gets an outlet of its own, so that one dead broker stops one cluster
+/* A cluster with a broker of its own gets connections of its own, so that one dead broker stops one cluster
  * only. */
-static Outlet *
-outlet_for(Lane *lane, const char *cluster)
+static void
+connect_own_broker(Lane *lane, Flow *flow, const ConfCluster *cluster)
 {
-        const ConfCluster *conf = conf_find_cluster(lane->conf, cluster);
-
-        if (!conf || !conf->amqp_urls || !conf->amqp_urls[0])
-                return lane->outlet;
-
-        Outlet *outlet = outlet_new(lane->conf, lane->route, (const char *const *)conf->amqp_urls, &conf->tls,
-                                    lane->wake_fd);
+        const char *const *urls = (const char *const *)cluster->amqp_urls;
+        Outlet *outlet = outlet_new(lane->conf, lane->route, urls, &cluster->tls, lane->wake_fd);
 
         g_ptr_array_add(lane->outlets, outlet);
-        return outlet;
+        flow_set_destination(flow, lane->conf, lane->route, outlet);
+        if (!lane->route->replies)
+                return;
+        flow->relay = relay_new(
+            intake_new(INTAKE_REPLIES, lane->conf, lane->route, urls, &cluster->tls, lane->wake_fd));
+        g_ptr_array_add(lane->intakes, flow->relay->intake);
 }
 
 static Flow *
 add_flow(Lane *lane, const char *name, bool with_destination)
 {
+        const ConfCluster *cluster = conf_find_cluster(lane->conf, name);
         ClusterStats *stats = route_stats_cluster(lane->stats, name);
         Flow *flow = flow_new(lane->conf, lane->route, name, (int)lane->flows->len, lane->outlet, stats);
 
-        if (with_destination)
-                flow_set_destination(flow, lane->conf, lane->route, outlet_for(lane, name));
+        if (with_destination && cluster && cluster->amqp_urls[0])
+                connect_own_broker(lane, flow, cluster);
+        else if (with_destination)
+                flow_set_destination(flow, lane->conf, lane->route, lane->outlet);
         g_ptr_array_add(lane->flows, flow);
         g_hash_table_insert(lane->flow_names, flow->name, flow);
         return flow;
@@ -269,6 +272,8 @@ try_closing(Lane *lane, Flow *flow)
 static void
 tend(Lane *lane, Flow *flow)
 {
+        if (flow->relay && lane->stop_us == 0)
+                relay_tend(flow->relay, lane->route->prefetch, lane->now_us);
         try_closing(lane, flow);
         if (flow->passing && !flow_is_common(flow) && !flow_is_usable(flow, lane->view))
                 lane_break_pass(lane, flow);

@@ -12,6 +12,8 @@
 #include <amqp_framing.h>
 #include <string.h>
 
+enum { SILENCE_US = 1000 * 1000 };
+
 /* ---- towards the broker ---- */
 
 static void
@@ -50,8 +52,8 @@ try_publish(Lane *lane, Delivery *delivery)
         const char *hosts = dispatch_is_tagged(delivery, lane->route) ? delivery->tag_hosts : NULL;
         bool bare = publication_is_bare(delivery->message, hosts);
 
-        if (lane->now_us < target->retry_us || !lane_prepare(lane, target) ||
-            !outlet_is_ready(target->outlet, bare))
+        if (lane->now_us < target->retry_us || is_full(lane, target) || !lane_prepare(lane, target) ||
+            !lane_prepare_reply(lane, delivery) || !outlet_is_ready(target->outlet, bare))
                 return false;
         if (target->kind != TARGET_DEAD && delivery_is_expired(delivery, lane->now_us)) {
                 stats_add(&lane->stats->expired, 1);
@@ -172,14 +174,18 @@ lane_give_up(Lane *lane, Flow *flow)
         flow_want_pass(flow, backoff_next_ms(&flow->backoff), lane->now_us);
 }
 
-/* Its own broker is away, or silent with as much unconfirmed as it may have. */
+/* Its own broker is away, or confirms nothing although it has as much as it may have. */
 static bool
 is_out_of_order(const Lane *lane, const Target *target)
 {
         Link *link = outlet_link(target->outlet);
+        const Delivery *oldest = (const Delivery *)outlet_oldest(target->outlet);
 
-        return target->outlet != lane->outlet &&
-               (link_state(link) != LINK_UP || link_is_blocked(link) || is_full(lane, target));
+        if (target->outlet == lane->outlet)
+                return false;
+        if (link_state(link) != LINK_UP || link_is_blocked(link))
+                return true;
+        return is_full(lane, target) && oldest && lane->now_us - oldest->published_us >= SILENCE_US;
 }
 
 void
@@ -212,7 +218,9 @@ on_confirmed(Lane *lane, Delivery *delivery)
         backoff_reset(&target->backoff);
         if (g_queue_is_empty(&target->held))
                 target->trouble_us = 0;
-        if (delivery->flight.ledger && target->kind == TARGET_DEAD) {
+        if (delivery->flight.ledger && target->kind == TARGET_CALLER) {
+                lane_count_answer(lane, delivery);
+        } else if (delivery->flight.ledger && target->kind == TARGET_DEAD) {
                 stats_add(&lane->stats->dead, 1);
         } else if (delivery->flight.ledger && target->kind == TARGET_PARKING) {
                 stats_add(&cluster->parked, 1);
@@ -262,6 +270,10 @@ on_returned(Lane *lane, Delivery *delivery)
                 park_alone(lane, delivery, REASON_UNROUTABLE);
                 return;
         }
+        if (target->kind == TARGET_CALLER) {
+                lane_lose_caller(lane, delivery);
+                return;
+        }
         /* A queue of our own was deleted: make it again. */
         target->declared = false;
         try_later(lane, delivery);
@@ -275,7 +287,9 @@ on_refused(Lane *lane, Delivery *delivery, const OutletEvent *event)
 
         g_warning("route %s: a publish to %s%s%s was refused: %s", lane->route->name, target->exchange,
                   *target->exchange ? "/" : "", target->key, event->text);
-        if (target->kind == TARGET_PARKING || target->kind == TARGET_DEAD)
+        if (target->kind == TARGET_CALLER)
+                lane_lose_caller(lane, delivery);
+        else if (target->kind == TARGET_PARKING || target->kind == TARGET_DEAD)
                 try_later(lane, delivery);
         else if (too_large)
                 lane_bury(lane, delivery, REASON_TOO_LARGE);

@@ -9,28 +9,24 @@
 #include "router/dispatch.h"
 #include "router/lane_state.h"
 
-static bool
-is_shared(const Lane *lane, const Intake *intake)
-{
-        return intake == lane->shared;
-}
-
 static void
-count_received(Lane *lane, const Delivery *delivery)
+count_received(Lane *lane, Intake *intake, const Delivery *delivery)
 {
+        lane->in_flight_bytes += delivery->bytes;
+        if (intake_kind(intake) == INTAKE_REPLIES)
+                return;
         if (delivery->message->redelivered)
                 stats_add(&lane->stats->redelivered, 1);
-        lane->in_flight_bytes += delivery->message->body.len;
         if (delivery->origin)
                 return;
         stats_add(&lane->stats->received, 1);
-        stats_add(&lane->stats->received_bytes, delivery->message->body.len);
+        stats_add(&lane->stats->received_bytes, delivery->bytes);
 }
 
 static void
 forget(Lane *lane, Delivery *delivery)
 {
-        lane->in_flight_bytes -= delivery->message->body.len;
+        lane->in_flight_bytes -= delivery->bytes;
         delivery_free(delivery);
 }
 
@@ -40,6 +36,8 @@ leave_origin(Delivery *delivery)
 {
         if (delivery->origin)
                 delivery->origin->in_hand--;
+        if (delivery->relay)
+                delivery->relay->in_hand--;
 }
 
 void
@@ -58,7 +56,8 @@ lane_settle(Lane *lane, Delivery *delivery, Reason reason)
                 stats_add(&delivery->origin->stats->unparked, 1);
         stats_add(&lane->stats->reasons[reason], 1);
         atomic_store_explicit(&lane->stats->progress_us, lane->now_us, memory_order_relaxed);
-        histogram_add(&lane->stats->hop, lane->now_us - delivery->message->received_us);
+        if (!delivery->relay)
+                histogram_add(&lane->stats->hop, lane->now_us - delivery->message->received_us);
         ledger_settle(&delivery->flight, lane->now_us);
 }
 
@@ -85,23 +84,48 @@ drop(Flight *flight, void *user_data)
         forget(user_data, (Delivery *)flight);
 }
 
+/* None of the parking intake's deliveries is in hand any more. */
+static void
+abort_passes(Lane *lane)
+{
+        for (unsigned i = 0; i < lane->flows->len; i++) {
+                Flow *flow = g_ptr_array_index(lane->flows, i);
+
+                flow->in_hand = 0;
+                if (flow->passing)
+                        flow_end_pass(flow, false, lane->now_us);
+                lane_release_waiting(lane, flow);
+        }
+}
+
+static void
+forget_replies(Lane *lane, const Intake *intake)
+{
+        for (unsigned i = 0; i < lane->flows->len; i++) {
+                const Flow *flow = g_ptr_array_index(lane->flows, i);
+
+                for (unsigned n = 0;
+                     flow->relay && flow->relay->intake == intake && n < flow->relay->queues->len; n++) {
+                        RelayQueue *queue = relay_by_number(flow->relay, (int)n);
+
+                        if (queue)
+                                queue->in_hand = 0;
+                }
+        }
+}
+
 void
 lane_drop_all(Lane *lane, Intake *intake)
 {
         Ledger *ledger = intake_ledger(intake);
 
-        if (is_shared(lane, intake)) {
+        if (intake_kind(intake) == INTAKE_SHARED)
                 stats_add(&lane->stats->requeued, ledger_open_count(ledger));
-        } else {
-                for (unsigned i = 0; i < lane->flows->len; i++) {
-                        Flow *flow = g_ptr_array_index(lane->flows, i);
-
-                        flow->in_hand = 0;
-                        if (flow->passing)
-                                flow_end_pass(flow, false, lane->now_us);
-                }
-        }
         ledger_reset(ledger, drop, lane);
+        if (intake_kind(intake) == INTAKE_PARKING)
+                abort_passes(lane);
+        else if (intake_kind(intake) == INTAKE_REPLIES)
+                forget_replies(lane, intake);
 }
 
 /* ---- from the message to its target ---- */
@@ -133,12 +157,13 @@ park(Lane *lane, Delivery *delivery, Flow *flow, Reason reason)
 }
 
 static void
-act(Lane *lane, Delivery *delivery, const Decision *decision)
+act(Lane *lane, Delivery *delivery, const Envelope *envelope, const Decision *decision)
 {
         Flow *flow = decision->cluster ? lane_flow(lane, decision->cluster) : lane->common;
 
         switch (decision->kind) {
         case DECIDE_DELIVER:
+                lane_note_caller(delivery, flow, envelope);
                 deliver(lane, delivery, flow, decision);
                 return;
         case DECIDE_QUEUE:
@@ -147,8 +172,12 @@ act(Lane *lane, Delivery *delivery, const Decision *decision)
         case DECIDE_DEAD:
                 lane_bury(lane, delivery, decision->reason);
                 return;
+        case DECIDE_FAIL:
+                if (lane_answer(lane, delivery, envelope, flow->name, decision->reason))
+                        return;
+                park(lane, delivery, flow, decision->reason);
+                return;
         case DECIDE_PARK:
-        case DECIDE_FAIL: /* answering calls is not built yet: a call waits like a cast */
                 park(lane, delivery, flow, decision->reason);
                 return;
         }
@@ -163,7 +192,7 @@ route(Lane *lane, Delivery *delivery)
 
         Decision decision = decide(&envelope, lane->route, lane->view, delivery->arrival);
 
-        act(lane, delivery, &decision);
+        act(lane, delivery, &envelope, &decision);
 }
 
 /* A message that came out of a parking queue: is it to be tried now? */
@@ -191,28 +220,60 @@ admit_parked(Lane *lane, Delivery *delivery)
         return true;
 }
 
+static Relay *
+relay_of(const Lane *lane, const Intake *intake)
+{
+        for (unsigned i = 0; i < lane->flows->len; i++) {
+                const Flow *flow = g_ptr_array_index(lane->flows, i);
+
+                if (flow->relay && flow->relay->intake == intake)
+                        return flow->relay;
+        }
+        return NULL;
+}
+
+static Flow *
+origin_of(const Lane *lane, const Intake *intake, const Message *message)
+{
+        if (intake_kind(intake) != INTAKE_PARKING || message->consumer < 0 ||
+            (unsigned)message->consumer >= lane->flows->len)
+                return NULL;
+        return g_ptr_array_index(lane->flows, message->consumer);
+}
+
+static void
+handle(Lane *lane, Intake *intake, Delivery *delivery)
+{
+        switch (intake_kind(intake)) {
+        case INTAKE_PARKING:
+                delivery->origin->in_hand++;
+                if (admit_parked(lane, delivery))
+                        route(lane, delivery);
+                return;
+        case INTAKE_REPLIES:
+                lane_receive_reply(lane, relay_of(lane, intake), delivery);
+                return;
+        case INTAKE_SHARED:
+                route(lane, delivery);
+                return;
+        }
+}
+
 void
 lane_receive(Lane *lane, Intake *intake, Message *message)
 {
-        bool parked = !is_shared(lane, intake);
-        Flow *origin = NULL;
+        Flow *origin = origin_of(lane, intake, message);
+        bool stray = intake_kind(intake) == INTAKE_PARKING && !origin;
 
-        if (parked && message->consumer >= 0 && (unsigned)message->consumer < lane->flows->len)
-                origin = g_ptr_array_index(lane->flows, message->consumer);
         message->received_us = lane->now_us;
 
         Delivery *delivery = delivery_new(message, origin, lane->arrivals++, lane->now_unix_ms);
 
-        if ((parked && !origin) || !ledger_add(intake_ledger(intake), message->tag, &delivery->flight)) {
+        if (stray || !ledger_add(intake_ledger(intake), message->tag, &delivery->flight)) {
                 link_fail(intake_link(intake), "the broker's delivery tags are out of step");
                 delivery_free(delivery);
                 return;
         }
-        count_received(lane, delivery);
-        if (origin) {
-                origin->in_hand++;
-                if (!admit_parked(lane, delivery))
-                        return;
-        }
-        route(lane, delivery);
+        count_received(lane, intake, delivery);
+        handle(lane, intake, delivery);
 }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "router/answer.h"
 #include "router/envelope.h"
 #include "router/flow.h"
 #include "router/intake.h"
 #include "router/lane.h"
 #include "router/outlet.h"
 #include "router/publication.h"
+#include "router/relay.h"
 #include "router/target.h"
 
 /*
@@ -17,6 +19,7 @@
  *     lane_route.c   a message comes in: read, decide, choose its target
  *     lane_publish.c it goes out, and what the broker says of it
  *     lane_flow.c    clusters: queues made, parking queues passed through
+ *     lane_reply.c   callers: answered at once, or their replies copied back
  */
 
 struct Lane {
@@ -52,6 +55,8 @@ struct Lane {
         size_t n_flow_of;
         Flow *common; /* for messages of no cluster; in single-cluster mode the one flow there is */
         Target dead;
+        Target caller;      /* the default exchange, where callers wait */
+        GPtrArray *intakes; /* of Intake *: shared, parking, and one for each cluster with its own broker */
         GHashTable *queues; /* policy queue -> Target * */
         GPtrArray *stalled; /* of Target * that hold messages */
         GArray *sockets;    /* of struct pollfd, to sleep on */
@@ -95,6 +100,22 @@ void lane_give_up(Lane *lane, Flow *flow);
 void lane_flush(Lane *lane);
 /* Takes in what the broker says of publishes. True if there was anything. */
 bool lane_collect(Lane *lane);
+
+/* ---- lane_reply.c ---- */
+
+/* Publishes an answer to the caller in place of the request. False if it says not where the caller waits. */
+bool lane_answer(Lane *lane, Delivery *delivery, const Envelope *envelope, const char *cluster,
+                 Reason reason);
+/* The broker has the answer, or the caller is gone. */
+void lane_count_answer(Lane *lane, const Delivery *delivery);
+/* Remembers where the caller waits, if its reply will have to be copied. */
+void lane_note_caller(Delivery *delivery, const Flow *flow, const Envelope *envelope);
+/* Makes the reply queue on the cluster's side, unless done or not needed. False if that must wait. */
+bool lane_prepare_reply(Lane *lane, Delivery *delivery);
+/* A reply came in. */
+void lane_receive_reply(Lane *lane, Relay *relay, Delivery *delivery);
+/* The caller's queue is gone: the reply is dropped, and no more are fetched. */
+void lane_lose_caller(Lane *lane, Delivery *delivery);
 
 /* ---- lane_flow.c ---- */
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "conf/conf.h"
+#include "router/dial.h"
 #include "router/dialler.h"
 #include "router/message.h"
 

@@ -25,7 +25,8 @@
         X(requeued, "Messages handed back to the shared queue without an outcome")                           \
         X(redelivered, "Messages that the broker delivered for a second time")                               \
         X(dead, "Messages put into the dead queue")                                                          \
-        X(expired, "Messages dropped because their time was over")                                           \
+        X(expired, "Messages whose time was over, and calls that were answered with a failure")              \
+        X(failed, "Calls answered with a failure because their cluster cannot serve them")                   \
         X(returned, "Publishes that the broker returned as unroutable")                                      \
         X(nacked, "Publishes that the broker refused")                                                       \
         X(republished, "Publishes made again after a refusal, a return or a lost connection")                \

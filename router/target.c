@@ -22,6 +22,7 @@ delivery_new(Message *message, Flow *origin, uint64_t arrival, int64_t now_unix_
         delivery->arrival = arrival;
         delivery->link.data = delivery;
         delivery->doubtful = message->redelivered;
+        delivery->bytes = message->body.len;
         provenance_read(message, origin != NULL, now_unix_ms, &delivery->provenance);
         if (delivery->provenance.ttl_ms >= 0)
                 delivery->expires_us = message->received_us + delivery->provenance.ttl_ms * 1000;
@@ -38,6 +39,7 @@ delivery_free(Delivery *delivery)
         g_free(delivery->tag_hosts);
         g_free(delivery->host);
         g_free(delivery->claimed);
+        g_free(delivery->reply_to);
         g_free(delivery);
 }
 

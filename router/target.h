@@ -18,12 +18,14 @@
 typedef struct Flow Flow;
 typedef struct Target Target;
 typedef struct Delivery Delivery;
+typedef struct RelayQueue RelayQueue;
 
 typedef enum {
         TARGET_DESTINATION, /* of a cluster (or of all, in single-cluster mode) */
         TARGET_PARKING,
         TARGET_QUEUE, /* named by a policy */
         TARGET_DEAD,
+        TARGET_CALLER, /* who waits for a reply, on the shared broker */
 } TargetKind;
 
 struct Target {
@@ -53,6 +55,9 @@ struct Delivery {
         Target *target;
         Reason reason;
         char *tag_hosts;    /* tag mode: usable hosts of its cluster, else NULL */
+        size_t bytes;       /* of the body as received */
+        RelayQueue *relay;  /* a reply: the queue it came from, else NULL */
+        char *reply_to;     /* where the caller waits, if replies have to be copied back to it, else NULL */
         char *claimed;      /* the unknown cluster it names, else NULL */
         char *host;         /* for {host}, else NULL */
         bool doubtful;      /* a copy may be out already */

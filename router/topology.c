@@ -47,6 +47,8 @@ recover(amqp_connection_state_t connection, amqp_channel_t channel, amqp_rpc_rep
         return TOPOLOGY_REFUSED;
 }
 
+typedef enum { QUEUE_DURABLE, QUEUE_TRANSIENT, QUEUE_LOOK } QueueKind;
+
 static bool
 is_not_found(amqp_rpc_reply_t reply)
 {
@@ -56,12 +58,13 @@ is_not_found(amqp_rpc_reply_t reply)
 }
 
 static TopologyResult
-declare_queue(amqp_connection_state_t connection, amqp_channel_t channel, const char *queue, bool passive,
+declare_queue(amqp_connection_state_t connection, amqp_channel_t channel, const char *queue, QueueKind kind,
               const amqp_table_t *arguments, amqp_queue_declare_ok_t *out_state, GError **error)
 {
         g_autofree char *what = g_strdup_printf("queue \"%s\"", queue);
         const amqp_queue_declare_ok_t *state =
-            amqp_queue_declare(connection, channel, amqp_cstring_bytes(queue), passive, 1, 0, 0, *arguments);
+            amqp_queue_declare(connection, channel, amqp_cstring_bytes(queue), kind == QUEUE_LOOK,
+                               kind == QUEUE_DURABLE, 0, 0, *arguments);
 
         if (state) {
                 *out_state = *state;
@@ -69,7 +72,7 @@ declare_queue(amqp_connection_state_t connection, amqp_channel_t channel, const 
         }
 
         amqp_rpc_reply_t reply = amqp_get_rpc_reply(connection);
-        bool absent = passive && is_not_found(reply);
+        bool absent = kind == QUEUE_LOOK && is_not_found(reply);
         TopologyResult result = recover(connection, channel, reply, what, error);
 
         return absent && result == TOPOLOGY_REFUSED ? TOPOLOGY_ABSENT : result;
@@ -86,10 +89,11 @@ topology_ensure_queue(amqp_connection_state_t connection, amqp_channel_t channel
         amqp_queue_declare_ok_t state = {0};
         g_autoptr(GError) refusal = NULL;
         TopologyResult result =
-            declare_queue(connection, channel, queue, false, &arguments, &state, &refusal);
+            declare_queue(connection, channel, queue, QUEUE_DURABLE, &arguments, &state, &refusal);
 
         if (result == TOPOLOGY_REFUSED) {
-                result = declare_queue(connection, channel, queue, true, &amqp_empty_table, &state, NULL);
+                result =
+                    declare_queue(connection, channel, queue, QUEUE_LOOK, &amqp_empty_table, &state, NULL);
                 /* Neither made nor seen: then the first refusal tells why. */
                 result = result == TOPOLOGY_ABSENT ? TOPOLOGY_REFUSED : result;
         }
@@ -101,13 +105,27 @@ topology_ensure_queue(amqp_connection_state_t connection, amqp_channel_t channel
 }
 
 TopologyResult
+topology_ensure_reply_queue(amqp_connection_state_t connection, amqp_channel_t channel, const char *queue,
+                            GError **error)
+{
+        /* A minute more than oslo.messaging gives its own queues, so that none of these is taken for ours. */
+        amqp_table_entry_t expires = {
+            .key = amqp_cstring_bytes("x-expires"),
+            .value = {.kind = AMQP_FIELD_KIND_I32, .value.i32 = TOPOLOGY_REPLY_EXPIRES_MS}};
+        amqp_table_t arguments = {.num_entries = 1, .entries = &expires};
+        amqp_queue_declare_ok_t state;
+
+        return declare_queue(connection, channel, queue, QUEUE_TRANSIENT, &arguments, &state, error);
+}
+
+TopologyResult
 topology_look(amqp_connection_state_t connection, amqp_channel_t channel, const char *queue,
               uint32_t *out_messages, uint32_t *out_consumers, GError **error)
 {
         amqp_queue_declare_ok_t state = {0};
         g_autoptr(GError) refusal = NULL;
         TopologyResult result =
-            declare_queue(connection, channel, queue, true, &amqp_empty_table, &state, &refusal);
+            declare_queue(connection, channel, queue, QUEUE_LOOK, &amqp_empty_table, &state, &refusal);
 
         if (result != TOPOLOGY_OK && result != TOPOLOGY_ABSENT)
                 g_propagate_error(error, g_steal_pointer(&refusal));

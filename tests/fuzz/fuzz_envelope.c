@@ -78,7 +78,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         input.headers = &headers;
         input.body = (amqp_bytes_t){.bytes = (void *)p, .len = (size_t)(end - p)};
         g_autoptr(View) view = make_view();
-        g_autoptr(EnvelopeReader) reader = envelope_reader_new(&route);
+        g_autoptr(EnvelopeReader) reader = envelope_reader_new(&route, false);
         Envelope envelope;
         envelope_read(reader, view, &input, &envelope);
         check(&envelope, sources->len);

@@ -80,7 +80,7 @@ fixture_init(Fixture *fixture, const char *sources, ConfPolicyKind call, bool si
         fixture->route.on_down_cast.kind = CONF_POLICY_PARK;
         fixture->route.on_down_call.kind = call;
         fixture->view = make_view(single);
-        fixture->reader = envelope_reader_new(&fixture->route);
+        fixture->reader = envelope_reader_new(&fixture->route, false);
 }
 
 static void

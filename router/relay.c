@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Reply queues are few, one for each process that calls, and live as long as that process. They are declared
+ * here with an expiry, and consumed while they are in use; a queue with a consumer never expires, so one that
+ * nobody has used for longer than that is let go.
+ */
+
+#include "router/relay.h"
+
+enum { TEND_AT_ONCE = 256 };
+
+static void
+relay_queue_free(void *data)
+{
+        RelayQueue *queue = data;
+
+        if (!queue)
+                return;
+        g_free(queue->name);
+        g_free(queue);
+}
+
+Relay *
+relay_new(Intake *intake)
+{
+        Relay *relay = g_new0(Relay, 1);
+
+        relay->intake = intake;
+        relay->queues = g_ptr_array_new_with_free_func(relay_queue_free);
+        relay->names = g_hash_table_new(g_str_hash, g_str_equal);
+        return relay;
+}
+
+void
+relay_free(Relay *relay)
+{
+        if (!relay)
+                return;
+        intake_free(relay->intake);
+        g_hash_table_unref(relay->names);
+        g_ptr_array_unref(relay->queues);
+        g_free(relay);
+}
+
+static unsigned
+free_number(const Relay *relay)
+{
+        for (unsigned i = 0; i < relay->queues->len; i++) {
+                if (!g_ptr_array_index(relay->queues, i))
+                        return i;
+        }
+        return relay->queues->len;
+}
+
+RelayQueue *
+relay_queue(Relay *relay, const char *name, int64_t now_us)
+{
+        RelayQueue *queue = g_hash_table_lookup(relay->names, name);
+
+        if (!queue) {
+                if (g_hash_table_size(relay->names) >= RELAY_QUEUES_MAX)
+                        return NULL;
+                queue = g_new0(RelayQueue, 1);
+                queue->name = g_strdup(name);
+                queue->number = (int)free_number(relay);
+                if ((unsigned)queue->number == relay->queues->len)
+                        g_ptr_array_add(relay->queues, NULL);
+                relay->queues->pdata[queue->number] = queue;
+                g_hash_table_insert(relay->names, queue->name, queue);
+        }
+        queue->used_us = now_us;
+        return queue;
+}
+
+RelayQueue *
+relay_by_number(const Relay *relay, int number)
+{
+        if (number < 0 || (unsigned)number >= relay->queues->len)
+                return NULL;
+        return g_ptr_array_index(relay->queues, number);
+}
+
+void
+relay_let_go(Relay *relay, RelayQueue *queue)
+{
+        if (queue->consumed == link_generation(intake_link(relay->intake)))
+                intake_cancel(relay->intake, queue->number);
+        /* A new request declares and consumes it again. */
+        queue->declared = queue->consumed = 0;
+}
+
+static void
+drop(Relay *relay, RelayQueue *queue)
+{
+        int number = queue->number;
+
+        relay_let_go(relay, queue);
+        g_hash_table_remove(relay->names, queue->name);
+        relay_queue_free(queue);
+        relay->queues->pdata[number] = NULL;
+}
+
+static void
+tend(Relay *relay, RelayQueue *queue, unsigned prefetch, int64_t now_us)
+{
+        Link *link = intake_link(relay->intake);
+        uint64_t generation = link_generation(link);
+
+        if (now_us - queue->used_us > (int64_t)RELAY_UNUSED_S * G_USEC_PER_SEC && queue->in_hand == 0) {
+                drop(relay, queue);
+                return;
+        }
+        if (queue->declared == 0 || queue->refused || queue->consumed == generation ||
+            link_state(link) != LINK_UP)
+                return;
+        intake_consume(relay->intake, queue->number, queue->name, prefetch);
+        queue->consumed = generation;
+}
+
+void
+relay_tend(Relay *relay, unsigned prefetch, int64_t now_us)
+{
+        for (unsigned i = 0; i < TEND_AT_ONCE && i < relay->queues->len; i++) {
+                relay->look = (relay->look + 1) % relay->queues->len;
+
+                RelayQueue *queue = g_ptr_array_index(relay->queues, relay->look);
+
+                if (queue)
+                        tend(relay, queue, prefetch, now_us);
+        }
+}
