@@ -237,7 +237,7 @@ static void
 walk_through(Walk *walk, uint64_t ticket, int64_t now_us, int64_t now_unix_ms)
 {
         Explanation *out = walk->out;
-        g_autoptr(EnvelopeReader) reader = envelope_reader_new(walk->route);
+        g_autoptr(EnvelopeReader) reader = envelope_reader_new(walk->route, true);
 
         dispatch_read(walk->delivery, reader, walk->view, &out->envelope, NULL);
         out->decision = decide(&out->envelope, walk->route, walk->view, ticket);
