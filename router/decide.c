@@ -41,13 +41,12 @@ find_named(const View *view, const ConfPolicy *policy)
         return view_find(view, policy->name, strlen(policy->name));
 }
 
-/* A drain is a wish to lose nothing: what would kill the message or its call parks it instead. */
+/* A drain is a wish to lose nothing: what would kill the message parks it instead. A caller is told all the
+ * same. */
 static ConfPolicyKind
 soften_for_drain(ConfPolicyKind kind, bool drained)
 {
-        bool kills = kind == CONF_POLICY_DEAD || kind == CONF_POLICY_FAIL;
-
-        return kills && drained ? CONF_POLICY_PARK : kind;
+        return kind == CONF_POLICY_DEAD && drained ? CONF_POLICY_PARK : kind;
 }
 
 static Decision

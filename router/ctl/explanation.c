@@ -40,7 +40,7 @@ ask_alone(const Walk *walk, unsigned number, const EnvelopeInput *input)
         g_ptr_array_add(sources, walk->route->sources->pdata[number]);
         alone.sources = sources;
 
-        g_autoptr(EnvelopeReader) reader = envelope_reader_new(&alone);
+        g_autoptr(EnvelopeReader) reader = envelope_reader_new(&alone, true);
 
         envelope_explain(reader, walk->view, input, &envelope, &source.says);
         source.source = ((ConfSource *)sources->pdata[0])->spelling;

@@ -51,7 +51,7 @@ static const Row rows[] = {
     {"drain", true, "dead", "dead", "dead", "park", "park drain cluster_drained"},
     {"drain", false, "dead", "dead", "dead", "dead", "park drain cluster_drained"},
     {"drain", true, "dead", "dead", "dead", "dead", "park drain cluster_drained"},
-    {"drain", true, "dead", "dead", "dead", "fail", "park drain cluster_drained"},
+    {"drain", true, "dead", "dead", "dead", "fail", "fail drain cluster_drained"},
     {"drain", false, "dead", "dead", "any", "dead", "deliver any cluster_drained"},
     {"drain", true, "dead", "dead", "dead", "any", "deliver any cluster_drained"},
     {"drain", false, "dead", "dead", "cluster:up", "dead", "deliver up cluster_drained"},
