@@ -10,13 +10,14 @@
 #include "cluster/registry.h"
 #include "router/http.h"
 #include "router/lane.h"
+#include "router/recorder.h"
 #include "router/stats.h"
 
 #include <glib-unix.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-enum { STATUS_EVERY_S = 5, FAIL_FAST_LOOK_MS = 100 };
+enum { STATUS_EVERY_S = 5, RECORD_EVERY_S = 1, FAIL_FAST_LOOK_MS = 100 };
 
 G_DEFINE_QUARK(daemon_error, daemon_error)
 
@@ -32,6 +33,7 @@ struct Daemon {
         Conf *conf;
         Stats *stats;
         Registry *registry;
+        Recorder *recorder;
         Http *http;
         GMutex lanes_lock; /* the registry's thread wakes lanes */
         GPtrArray *lanes;  /* of LaneSlot * */
@@ -152,7 +154,7 @@ start_services(Daemon *daemon, GError **error)
         }
         if (!daemon->conf->http_address)
                 return true;
-        daemon->http = http_new(daemon->conf, daemon->stats, daemon->registry, &reason);
+        daemon->http = http_new(daemon->conf, daemon->stats, daemon->registry, daemon->recorder, &reason);
         if (!daemon->http) {
                 g_set_error_literal(error, DAEMON_ERROR, DAEMON_ERROR_UNAVAILABLE, reason->message);
                 return false;
@@ -169,6 +171,7 @@ daemon_new(Conf *conf, GError **error)
         daemon->loop = g_main_loop_new(NULL, FALSE);
         daemon->conf = conf_ref(conf);
         daemon->stats = stats_new();
+        daemon->recorder = recorder_new(g_get_monotonic_time());
         daemon->lanes = g_ptr_array_new_with_free_func(lane_slot_free);
         stats_set_conf(daemon->stats, conf);
         if (!start_services(daemon, error))
@@ -185,6 +188,7 @@ daemon_free(Daemon *daemon)
         for (unsigned i = 0; i < daemon->lanes->len; i++)
                 stop_slot(g_ptr_array_index(daemon->lanes, i));
         http_free(daemon->http);
+        recorder_free(daemon->recorder);
         registry_free(daemon->registry); /* its thread wakes lanes, so it goes first */
         g_ptr_array_unref(daemon->lanes);
         stats_free(daemon->stats);
@@ -218,7 +222,7 @@ adopt_services(Daemon *daemon, Conf *conf, GError **error)
         g_autoptr(Http) http = NULL;
 
         if (moved && conf->http_address) {
-                http = http_new(conf, daemon->stats, daemon->registry, error);
+                http = http_new(conf, daemon->stats, daemon->registry, daemon->recorder, error);
                 if (!http)
                         return false;
         }
@@ -370,6 +374,20 @@ on_status(gpointer user_data)
 }
 
 static gboolean
+on_record(gpointer user_data)
+{
+        Daemon *daemon = user_data;
+        g_autoptr(View) view = registry_get_view(daemon->registry);
+        RegistryStatus registry;
+
+        registry_get_status(daemon->registry, &registry);
+        recorder_look(daemon->recorder,
+                      &(ReportInput){daemon->stats, view, &registry, g_get_monotonic_time()},
+                      g_get_real_time() / G_USEC_PER_SEC);
+        return G_SOURCE_CONTINUE;
+}
+
+static gboolean
 on_fail_fast(gpointer user_data)
 {
         Daemon *daemon = user_data;
@@ -391,11 +409,13 @@ daemon_run(Daemon *daemon, bool fail_fast, GError **error)
         g_unix_signal_add(SIGTERM, on_terminate, daemon);
         g_unix_signal_add(SIGINT, on_terminate, daemon);
         g_timeout_add_seconds(STATUS_EVERY_S, on_status, daemon);
+        g_timeout_add_seconds(RECORD_EVERY_S, on_record, daemon);
         if (fail_fast)
                 g_timeout_add(FAIL_FAST_LOOK_MS, on_fail_fast, daemon);
         log_warnings(daemon->conf);
         sd_notify(0, "READY=1");
         on_status(daemon);
+        on_record(daemon);
         g_main_loop_run(daemon->loop);
         if (!daemon->failure)
                 return true;

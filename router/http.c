@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One table of paths; each has a function that writes its text from the counters and the view of this moment.
- * Nothing of a request is used but its method and its path: no Host header, no query, no body. libmicrohttpd
- * serves all from one thread of its own.
+ * What is not there may be a file of the dashboard. Nothing of a request is used but its method and its path:
+ * no Host header, no query, no body. libmicrohttpd serves all from one thread of its own.
+ *
+ * At its limit of connections libmicrohttpd accepts no more. The crowd keeps their number well below, so
+ * that those who connect and say nothing cannot keep a health check out.
  *
  * The listening socket is ours, since libmicrohttpd only says "failed", and an operator must know whether the
  * port is taken or the address is not of this machine.
  */
 #include "router/http.h"
+#include "router/crowd.h"
 #include "router/metrics.h"
 #include "router/report.h"
+#include "router/web.h"
 
 #include <errno.h>
 #include <gio/gio.h>
@@ -19,7 +24,20 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { CONNECTIONS_MAX = 64, BACKLOG = 64, IDLE_TIMEOUT_S = 10, PATH_MAX_BYTES = 256 };
+enum {
+        CONNECTIONS_MAX = 256, /* CROWD_MAX and those that are just leaving */
+        CONNECTION_BYTES = 16 << 10,
+        BACKLOG = 1024,
+        IDLE_TIMEOUT_S = 10,
+        PATH_MAX_BYTES = 256
+};
+G_STATIC_ASSERT((int)CONNECTIONS_MAX > (int)CROWD_MAX);
+
+/* No inline script or style, nothing from elsewhere, in nobody's frame. */
+static const char PAGE_POLICY[] =
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+static const char DATA_POLICY[] = "default-src 'none'; frame-ancestors 'none'";
 
 static const char JSON_TYPE[] = "application/json";
 static const char TEXT_TYPE[] = "text/plain; charset=utf-8";
@@ -28,76 +46,91 @@ static const char METRICS_TYPE[] = "text/plain; version=0.0.4; charset=utf-8";
 struct Http {
         Stats *stats;
         Registry *registry;
+        Recorder *recorder;
+        Crowd *crowd;
         struct MHD_Daemon *daemon;
 };
 
 typedef struct {
         unsigned status;
         const char *type;
-        char *body; /* the answer's owner passes it on to libmicrohttpd */
+        char *body; /* the answer's owner passes it on to libmicrohttpd; NULL: it is a file */
+        WebFile file;
 } Answer;
 
 /* --- answers --- */
 
 static Answer
-answer_health(const ReportInput *input)
+of_text(unsigned status, const char *type, char *body)
 {
-        return (Answer){MHD_HTTP_OK, TEXT_TYPE, g_strdup("ok\n")};
+        return (Answer){.status = status, .type = type, .body = body};
 }
 
 static Answer
-answer_ready(const ReportInput *input)
+answer_health(const Http *http, const ReportInput *input)
+{
+        return of_text(MHD_HTTP_OK, TEXT_TYPE, g_strdup("ok\n"));
+}
+
+static Answer
+answer_ready(const Http *http, const ReportInput *input)
 {
         bool ready = false;
         char *body = report_readiness(input, &ready);
 
-        return (Answer){ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, JSON_TYPE, body};
+        return of_text(ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, JSON_TYPE, body);
 }
 
 static Answer
-answer_metrics(const ReportInput *input)
+answer_metrics(const Http *http, const ReportInput *input)
 {
-        return (Answer){MHD_HTTP_OK, METRICS_TYPE, metrics_text(input)};
+        return of_text(MHD_HTTP_OK, METRICS_TYPE, metrics_text(input));
 }
 
 static Answer
-answer_stats(const ReportInput *input)
+answer_stats(const Http *http, const ReportInput *input)
 {
-        return (Answer){MHD_HTTP_OK, JSON_TYPE, report_stats(input)};
+        return of_text(MHD_HTTP_OK, JSON_TYPE, report_stats(input));
 }
 
 static Answer
-answer_status(const ReportInput *input)
+answer_status(const Http *http, const ReportInput *input)
 {
-        return (Answer){MHD_HTTP_OK, JSON_TYPE, report_status(input)};
+        return of_text(MHD_HTTP_OK, JSON_TYPE, report_status(input));
 }
 
 static Answer
-answer_routes(const ReportInput *input)
+answer_routes(const Http *http, const ReportInput *input)
 {
-        return (Answer){MHD_HTTP_OK, JSON_TYPE, report_routes(input)};
+        return of_text(MHD_HTTP_OK, JSON_TYPE, report_routes(input));
 }
 
 static Answer
-answer_clusters(const ReportInput *input)
+answer_clusters(const Http *http, const ReportInput *input)
 {
-        return (Answer){MHD_HTTP_OK, JSON_TYPE, report_clusters(input)};
+        return of_text(MHD_HTTP_OK, JSON_TYPE, report_clusters(input));
+}
+
+static Answer
+answer_history(const Http *http, const ReportInput *input)
+{
+        return of_text(MHD_HTTP_OK, JSON_TYPE, recorder_report(http->recorder));
 }
 
 static const struct {
         const char *path;
-        Answer (*answer)(const ReportInput *input);
+        Answer (*answer)(const Http *http, const ReportInput *input);
 } pages[] = {
     {"/healthz", answer_health},           {"/readyz", answer_ready},
     {"/metrics", answer_metrics},          {"/api/v1/stats", answer_stats},
     {"/api/v1/status", answer_status},     {"/api/v1/routes", answer_routes},
-    {"/api/v1/clusters", answer_clusters},
+    {"/api/v1/clusters", answer_clusters}, {"/api/v1/history", answer_history},
 };
 
 static Answer
 answer_error(unsigned status, const char *error)
 {
-        return (Answer){status, JSON_TYPE, g_strdup_printf("{\"error\":\"%s\"}\n", error)};
+        return of_text(status, JSON_TYPE, g_strdup_printf("{\"error\":\"%s\"}\n", error));
 }
 
 static Answer
@@ -111,8 +144,12 @@ answer_page(const Http *http, const char *path)
                 RegistryStatus registry;
                 registry_get_status(http->registry, &registry);
                 ReportInput input = {http->stats, view, &registry, g_get_monotonic_time()};
-                return pages[i].answer(&input);
+                return pages[i].answer(http, &input);
         }
+
+        WebFile file;
+        if (web_find(path, &file))
+                return (Answer){.status = MHD_HTTP_OK, .type = file.type, .file = file};
         return answer_error(MHD_HTTP_NOT_FOUND, "no such page");
 }
 
@@ -122,7 +159,10 @@ static enum MHD_Result
 send_answer(struct MHD_Connection *connection, Answer answer)
 {
         struct MHD_Response *response =
-            MHD_create_response_from_buffer(strlen(answer.body), answer.body, MHD_RESPMEM_MUST_COPY);
+            answer.body
+                ? MHD_create_response_from_buffer(strlen(answer.body), answer.body, MHD_RESPMEM_MUST_COPY)
+                : MHD_create_response_from_buffer(answer.file.size, (void *)answer.file.bytes,
+                                                  MHD_RESPMEM_PERSISTENT);
 
         g_free(answer.body);
         if (response == NULL)
@@ -131,7 +171,9 @@ send_answer(struct MHD_Connection *connection, Answer answer)
         MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
         MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
         MHD_add_response_header(response, "X-Frame-Options", "DENY");
-        MHD_add_response_header(response, "Content-Security-Policy", "default-src 'none'");
+        MHD_add_response_header(response, "Referrer-Policy", "no-referrer");
+        MHD_add_response_header(response, "Content-Security-Policy",
+                                answer.file.bytes ? PAGE_POLICY : DATA_POLICY);
         if (answer.status == MHD_HTTP_METHOD_NOT_ALLOWED)
                 MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
 
@@ -164,6 +206,35 @@ handle(void *user_data, struct MHD_Connection *connection, const char *path, con
                 return MHD_YES;
         }
         return send_answer(connection, answer_page(user_data, path));
+}
+
+static void
+notice_request(void *user_data, struct MHD_Connection *connection, void **request,
+               enum MHD_RequestTerminationCode how)
+{
+        Http *http = user_data;
+        const union MHD_ConnectionInfo *info =
+            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+        if (info && info->socket_context && how == MHD_REQUEST_TERMINATED_COMPLETED_OK)
+                crowd_speak(http->crowd, info->socket_context);
+}
+
+static void
+notice_connection(void *user_data, struct MHD_Connection *connection, void **guest,
+                  enum MHD_ConnectionNotificationCode what)
+{
+        Http *http = user_data;
+
+        if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+                const union MHD_ConnectionInfo *info =
+                    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+                *guest = crowd_enter(http->crowd, info->connect_fd);
+        } else if (*guest) {
+                crowd_leave(http->crowd, *guest);
+                *guest = NULL;
+        }
 }
 
 /* --- life --- */
@@ -223,8 +294,19 @@ open_listener(const Conf *conf, GError **error)
         return -1;
 }
 
+static struct MHD_Daemon *
+start_daemon(Http *http, int listener)
+{
+        return MHD_start_daemon(
+            MHD_USE_AUTO_INTERNAL_THREAD, 0, NULL, NULL, handle, http, MHD_OPTION_LISTEN_SOCKET, listener,
+            MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+            (size_t)CONNECTION_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S,
+            MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_COMPLETED, notice_request, http,
+            MHD_OPTION_NOTIFY_CONNECTION, notice_connection, http, MHD_OPTION_END);
+}
+
 Http *
-http_new(const Conf *conf, Stats *stats, Registry *registry, GError **error)
+http_new(const Conf *conf, Stats *stats, Registry *registry, Recorder *recorder, GError **error)
 {
         g_autoptr(Http) http = g_new0(Http, 1);
         int listener = open_listener(conf, error);
@@ -233,10 +315,9 @@ http_new(const Conf *conf, Stats *stats, Registry *registry, GError **error)
                 return NULL;
         http->stats = stats;
         http->registry = registry;
-        http->daemon = MHD_start_daemon(MHD_USE_AUTO_INTERNAL_THREAD, 0, NULL, NULL, handle, http,
-                                        MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_CONNECTION_LIMIT,
-                                        (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-                                        (unsigned)IDLE_TIMEOUT_S, MHD_OPTION_END);
+        http->recorder = recorder;
+        http->crowd = crowd_new();
+        http->daemon = start_daemon(http, listener);
         if (http->daemon)
                 return g_steal_pointer(&http);
         close(listener);
@@ -252,5 +333,6 @@ http_free(Http *http)
                 return;
         if (http->daemon)
                 MHD_stop_daemon(http->daemon);
+        crowd_free(http->crowd);
         g_free(http);
 }

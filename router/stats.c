@@ -53,13 +53,12 @@ histogram_border_us(unsigned bucket)
 }
 
 double
-histogram_percentile_us(const Histogram *histogram, double percent)
+histogram_counts_percentile_us(const uint64_t counts[HISTOGRAM_BUCKETS], double percent)
 {
-        uint64_t counts[HISTOGRAM_BUCKETS];
         uint64_t total = 0, seen = 0;
 
         for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
-                total += counts[i] = stats_read(&histogram->buckets[i]);
+                total += counts[i];
         if (total == 0)
                 return 0;
 
@@ -70,6 +69,16 @@ histogram_percentile_us(const Histogram *histogram, double percent)
                         return (double)histogram_border_us(i);
         }
         return (double)histogram_border_us(HISTOGRAM_BUCKETS - 1);
+}
+
+double
+histogram_percentile_us(const Histogram *histogram, double percent)
+{
+        uint64_t counts[HISTOGRAM_BUCKETS];
+
+        for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
+                counts[i] = stats_read(&histogram->buckets[i]);
+        return histogram_counts_percentile_us(counts, percent);
 }
 
 /* --- clusters of a route --- */

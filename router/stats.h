@@ -52,7 +52,9 @@ typedef struct {
 void histogram_add(Histogram *histogram, int64_t duration_us);
 double histogram_percentile_us(const Histogram *histogram,
                                double percent); /* upper border of the bucket; 0 if empty */
-uint64_t histogram_border_us(unsigned bucket);  /* upper border of that bucket */
+/* The same of counts per bucket that the caller has. */
+double histogram_counts_percentile_us(const uint64_t counts[HISTOGRAM_BUCKETS], double percent);
+uint64_t histogram_border_us(unsigned bucket); /* upper border of that bucket */
 
 typedef struct {
         char *cluster; /* "" for none */

@@ -13,6 +13,7 @@ typedef struct {
         Conf *conf;
         Stats *stats;
         Registry *registry;
+        Recorder *recorder;
         Http *http;
         char *state_dir;
         uint16_t port;
@@ -56,7 +57,8 @@ set_up(Fixture *fixture, gconstpointer data)
         stats_set_conf(fixture->stats, fixture->conf);
         fixture->registry = registry_new(fixture->conf, NULL, NULL, &error);
         g_assert_no_error(error);
-        fixture->http = http_new(fixture->conf, fixture->stats, fixture->registry, &error);
+        fixture->recorder = recorder_new(g_get_monotonic_time());
+        fixture->http = http_new(fixture->conf, fixture->stats, fixture->registry, fixture->recorder, &error);
         g_assert_no_error(error);
 }
 
@@ -77,6 +79,7 @@ static void
 tear_down(Fixture *fixture, gconstpointer data)
 {
         http_free(fixture->http);
+        recorder_free(fixture->recorder);
         registry_free(fixture->registry);
         stats_free(fixture->stats);
         conf_unref(fixture->conf);
@@ -148,6 +151,14 @@ test_pages(Fixture *fixture, gconstpointer data)
             {"/api/v1/status", "application/json", "\"state\":\"stopped\""},
             {"/api/v1/routes", "application/json", "\"queue\":\"work\""},
             {"/api/v1/clusters", "application/json", "\"cluster\":\"east\""},
+            {"/api/v1/history", "application/json", "\"step_s\":10"},
+            {"/", "text/html; charset=utf-8", "<title>cluster-router</title>"},
+            {"/app.js", "text/javascript", "api/v1/history"},
+            {"/charts.js", "text/javascript", "Dygraph"},
+            {"/app.css", "text/css", "prefers-color-scheme"},
+            {"/dygraph.js", "text/javascript", "Dygraph"},
+            {"/dygraph.css", "text/css", "dygraph"},
+            {"/icon.svg", "image/svg+xml", "<svg"},
         };
 
         for (size_t i = 0; i < G_N_ELEMENTS(pages); i++) {
@@ -157,6 +168,9 @@ test_pages(Fixture *fixture, gconstpointer data)
                 assert_holds(answer, "HTTP/1.1 200 ");
                 assert_holds(answer, type);
                 assert_holds(answer, "X-Content-Type-Options: nosniff\r\n");
+                assert_holds(answer, "Referrer-Policy: no-referrer\r\n");
+                assert_holds(answer, "Content-Security-Policy: default-src 'none';");
+                g_assert_null(strstr(answer, "unsafe-inline"));
                 assert_holds(body_of(answer), pages[i].holds);
                 g_assert_null(strstr(answer, "hidden-word"));
                 g_assert_null(strstr(answer, "evil.example"));
@@ -166,8 +180,9 @@ test_pages(Fixture *fixture, gconstpointer data)
 static void
 test_json_is_json(Fixture *fixture, gconstpointer data)
 {
-        static const char *const paths[] = {"/api/v1/stats",    "/api/v1/status", "/api/v1/routes",
-                                            "/api/v1/clusters", "/readyz",        "/nothing"};
+        static const char *const paths[] = {"/api/v1/stats",    "/api/v1/status",  "/api/v1/routes",
+                                            "/api/v1/clusters", "/api/v1/history", "/readyz",
+                                            "/nothing"};
 
         for (size_t i = 0; i < G_N_ELEMENTS(paths); i++) {
                 g_autofree char *answer = get(fixture, "GET", paths[i]);
@@ -238,7 +253,8 @@ test_port_taken(Fixture *fixture, gconstpointer data)
 {
         g_autoptr(GError) error = NULL;
         g_autofree char *address = g_strdup_printf("127.0.0.1 port %u", fixture->port);
-        g_autoptr(Http) second = http_new(fixture->conf, fixture->stats, fixture->registry, &error);
+        g_autoptr(Http) second =
+            http_new(fixture->conf, fixture->stats, fixture->registry, fixture->recorder, &error);
 
         g_assert_null(second);
         g_assert_error(error, G_IO_ERROR, G_IO_ERROR_ADDRESS_IN_USE);
@@ -253,7 +269,7 @@ test_restart(Fixture *fixture, gconstpointer data)
         g_autofree char *answer = get(fixture, "GET", "/healthz");
 
         http_free(fixture->http);
-        fixture->http = http_new(fixture->conf, fixture->stats, fixture->registry, &error);
+        fixture->http = http_new(fixture->conf, fixture->stats, fixture->registry, fixture->recorder, &error);
         g_assert_no_error(error);
         g_autofree char *again = get(fixture, "GET", "/healthz");
         assert_holds(again, "HTTP/1.1 200 ");
