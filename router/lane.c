@@ -366,6 +366,7 @@ build(Lane *lane)
         lane->flow_names = g_hash_table_new(g_str_hash, g_str_equal);
         lane->queues = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_queue_target);
         lane->stalled = g_ptr_array_new();
+        lane->recall = recall_new(2 * (size_t)lane->route->prefetch);
         target_init(&lane->caller, TARGET_CALLER, NULL, lane->outlet, "", "{key}", "", false, conf);
         target_init(&lane->dead, TARGET_DEAD, NULL, lane->outlet, "", dead, "", true, conf);
 }
@@ -427,6 +428,7 @@ lane_free(Lane *lane)
         g_ptr_array_unref(lane->intakes);
         g_ptr_array_unref(lane->outlets);
         g_array_unref(lane->sockets);
+        recall_free(lane->recall);
         publication_free(lane->publication);
         envelope_reader_free(lane->reader);
         g_string_free(lane->scratch, TRUE);

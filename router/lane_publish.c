@@ -208,27 +208,44 @@ lane_flush(Lane *lane)
 
 /* ---- from the broker ---- */
 
+void
+lane_count_outcome(Lane *lane, const Delivery *delivery, const Target *target)
+{
+        ClusterStats *cluster = target->flow ? target->flow->stats : lane->common->stats;
+
+        switch (target->kind) {
+        case TARGET_CALLER:
+                lane_count_answer(lane, delivery);
+                return;
+        case TARGET_DEAD:
+                stats_add(&lane->stats->dead, 1);
+                return;
+        case TARGET_PARKING:
+                stats_add(&cluster->parked, 1);
+                return;
+        case TARGET_DESTINATION:
+        case TARGET_QUEUE:
+                stats_add(&cluster->delivered, 1);
+                stats_add(&cluster->delivered_bytes, delivery->message->body.len);
+                stats_add(&cluster->tagged,
+                          delivery->target && dispatch_is_tagged(delivery, lane->route) ? 1 : 0);
+                return;
+        }
+}
+
 static void
 on_confirmed(Lane *lane, Delivery *delivery)
 {
         Target *target = delivery->target;
-        ClusterStats *cluster = target->flow ? target->flow->stats : lane->common->stats;
 
         histogram_add(&lane->stats->confirm, lane->now_us - delivery->published_us);
         backoff_reset(&target->backoff);
         if (g_queue_is_empty(&target->held))
                 target->trouble_us = 0;
-        if (delivery->flight.ledger && target->kind == TARGET_CALLER) {
-                lane_count_answer(lane, delivery);
-        } else if (delivery->flight.ledger && target->kind == TARGET_DEAD) {
-                stats_add(&lane->stats->dead, 1);
-        } else if (delivery->flight.ledger && target->kind == TARGET_PARKING) {
-                stats_add(&cluster->parked, 1);
-        } else if (delivery->flight.ledger) {
-                stats_add(&cluster->delivered, 1);
-                stats_add(&cluster->delivered_bytes, delivery->message->body.len);
-                stats_add(&cluster->tagged, dispatch_is_tagged(delivery, lane->route) ? 1 : 0);
-        }
+        if (delivery->flight.ledger)
+                lane_count_outcome(lane, delivery, target);
+        else
+                lane_remember(lane, delivery, target);
         lane_settle(lane, delivery, delivery->reason);
 }
 

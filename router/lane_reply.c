@@ -26,6 +26,7 @@ lane_answer(Lane *lane, Delivery *delivery, const Envelope *envelope, const char
         delivery->message = answer;
         provenance_read(answer, false, lane->now_unix_ms, &delivery->provenance);
         delivery->expires_us = 0;
+        delivery->unique_id = (JsonValue){0}; /* it pointed into the request */
         lane_send(lane, delivery, &lane->caller, reason);
         return true;
 }

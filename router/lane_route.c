@@ -81,7 +81,11 @@ lane_sweep_ledger(Lane *lane, Intake *intake)
 static void
 drop(Flight *flight, void *user_data)
 {
-        forget(user_data, (Delivery *)flight);
+        Delivery *delivery = (Delivery *)flight;
+
+        if (flight->state == FLIGHT_SETTLED)
+                lane_remember(user_data, delivery, NULL);
+        forget(user_data, delivery);
 }
 
 /* None of the parking intake's deliveries is in hand any more. */
@@ -189,6 +193,9 @@ route(Lane *lane, Delivery *delivery)
         Envelope envelope;
 
         dispatch_read(delivery, lane->reader, lane->view, &envelope, NULL);
+        delivery->unique_id = envelope.unique_id;
+        if (lane_recognise(lane, delivery))
+                return;
 
         Decision decision = decide(&envelope, lane->route, lane->view, delivery->arrival);
 

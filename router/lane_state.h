@@ -8,6 +8,7 @@
 #include "router/lane.h"
 #include "router/outlet.h"
 #include "router/publication.h"
+#include "router/recall.h"
 #include "router/relay.h"
 #include "router/target.h"
 
@@ -18,6 +19,7 @@
  *     lane.c         the thread: connections, views, the turn
  *     lane_route.c   a message comes in: read, decide, choose its target
  *     lane_publish.c it goes out, and what the broker says of it
+ *     lane_recall.c  what was done although the broker does not know it
  *     lane_flow.c    clusters: queues made, parking queues passed through
  *     lane_reply.c   callers: answered at once, or their replies copied back
  */
@@ -51,6 +53,7 @@ struct Lane {
 
         GPtrArray *flows;       /* of Flow *, by number */
         GHashTable *flow_names; /* name -> Flow * */
+        Recall *recall;         /* confirmed, but not known to be acknowledged */
         Flow **flow_of;         /* by index of the view's clusters, NULL: not met yet */
         size_t n_flow_of;
         Flow *common; /* for messages of no cluster; in single-cluster mode the one flow there is */
@@ -85,8 +88,18 @@ void lane_settle(Lane *lane, Delivery *delivery, Reason reason);
 /* Frees what the ledger has let go. */
 void lane_sweep_ledger(Lane *lane, Intake *intake);
 
+/* ---- lane_recall.c ---- */
+
+/* The message will come back although it is done with; @target: where it went, if that was not counted, else
+ * NULL. */
+void lane_remember(Lane *lane, const Delivery *delivery, Target *target);
+/* True if it came back and was done with before: it is settled now. */
+bool lane_recognise(Lane *lane, Delivery *delivery);
+
 /* ---- lane_publish.c ---- */
 
+/* Counts a delivery that the broker has. */
+void lane_count_outcome(Lane *lane, const Delivery *delivery, const Target *target);
 /* Publishes it there, now or as soon as it can be. */
 void lane_send(Lane *lane, Delivery *delivery, Target *target, Reason reason);
 /* To the back of the flow's parking queue. */

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cluster/backoff.h"
+#include "router/json_scan.h"
 #include "router/ledger.h"
 #include "router/outlet.h"
 #include "router/publication.h"
@@ -54,14 +55,15 @@ struct Delivery {
         uint64_t arrival; /* order of arrival in this lane */
         Target *target;
         Reason reason;
-        char *tag_hosts;    /* tag mode: usable hosts of its cluster, else NULL */
-        size_t bytes;       /* of the body as received */
-        RelayQueue *relay;  /* a reply: the queue it came from, else NULL */
-        char *reply_to;     /* where the caller waits, if replies have to be copied back to it, else NULL */
-        char *claimed;      /* the unknown cluster it names, else NULL */
-        char *host;         /* for {host}, else NULL */
-        bool doubtful;      /* a copy may be out already */
-        int64_t expires_us; /* monotonic, 0: never */
+        char *tag_hosts;     /* tag mode: usable hosts of its cluster, else NULL */
+        size_t bytes;        /* of the body as received */
+        JsonValue unique_id; /* of an oslo.messaging body that was read; points into it */
+        RelayQueue *relay;   /* a reply: the queue it came from, else NULL */
+        char *reply_to;      /* where the caller waits, if replies have to be copied back to it, else NULL */
+        char *claimed;       /* the unknown cluster it names, else NULL */
+        char *host;          /* for {host}, else NULL */
+        bool doubtful;       /* a copy may be out already */
+        int64_t expires_us;  /* monotonic, 0: never */
         int64_t published_us;
         GQueue *holder; /* the list it stands in, or NULL */
         GList link;

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * When a consuming connection is lost, the broker delivers again what it has no ack for, and some of that is
+ * already where it belongs. What its sender gave a name is recognised when it comes back, and acknowledged
+ * without a second publish.
+ *
+ * The body's hash is part of the name, so that a sender who gives all messages one name loses nothing; and so
+ * is the queue it came from, since a message that was parked is done with in the shared queue, and not in the
+ * parking queue.
+ */
+
+#include "router/lane_state.h"
+
+#include <amqp_framing.h>
+#include <string.h>
+
+/* NULL if its sender gave it no name. */
+static GString *
+name_of(const Delivery *delivery)
+{
+        const amqp_basic_properties_t *properties = delivery->message->properties;
+        GString *name = g_string_new(NULL);
+
+        if (properties->_flags & AMQP_BASIC_MESSAGE_ID_FLAG)
+                g_string_append_len(name, properties->message_id.bytes, (gssize)properties->message_id.len);
+        else if (delivery->unique_id.kind == JSON_VALUE_STRING)
+                g_string_append_len(name, delivery->unique_id.text, (gssize)delivery->unique_id.length);
+        if (name->len == 0) {
+                g_string_free(name, TRUE);
+                return NULL;
+        }
+
+        g_autofree char *hash = g_compute_checksum_for_data(G_CHECKSUM_SHA256, delivery->message->body.bytes,
+                                                            delivery->message->body.len);
+
+        g_string_append_printf(name, " %s %d", hash, delivery->origin ? delivery->origin->number : -1);
+        return name;
+}
+
+void
+lane_remember(Lane *lane, const Delivery *delivery, Target *target)
+{
+        GString *name = delivery->relay ? NULL : name_of(delivery);
+
+        if (!name)
+                return;
+        recall_add(lane->recall, name->str, name->len, target);
+        g_string_free(name, TRUE);
+}
+
+/* Once received, once with an outcome: the books balance as if it had come only once. */
+static void
+settle_again(Lane *lane, Delivery *delivery, const Target *target)
+{
+        if (target) {
+                lane_count_outcome(lane, delivery, target);
+                stats_add(&lane->stats->reasons[delivery->reason], 1);
+                if (delivery->origin)
+                        stats_add(&delivery->origin->stats->unparked, 1);
+        } else if (!delivery->origin) {
+                stats_add(&lane->stats->requeued, 1);
+        }
+        if (delivery->origin)
+                delivery->origin->in_hand--;
+        ledger_settle(&delivery->flight, lane->now_us);
+}
+
+bool
+lane_recognise(Lane *lane, Delivery *delivery)
+{
+        GString *name = delivery->message->redelivered ? name_of(delivery) : NULL;
+        void *target = NULL;
+        bool known;
+
+        if (!name)
+                return false;
+        known = recall_take(lane->recall, name->str, name->len, &target);
+        g_string_free(name, TRUE);
+        if (known)
+                settle_again(lane, delivery, target);
+        return known;
+}
