@@ -33,6 +33,7 @@ struct Daemon {
         Conf *conf;
         Stats *stats;
         Registry *registry;
+        Watchdog *watchdog;
         Recorder *recorder;
         Http *http;
         GMutex lanes_lock; /* the registry's thread wakes lanes */
@@ -73,8 +74,8 @@ start_lane(Daemon *daemon, const ConfRoute *route, unsigned number)
 
         slot->route = g_strdup(route->name);
         slot->fingerprint = g_strdup(route->fingerprint);
-        slot->lane =
-            lane_new(daemon->conf, route, number, daemon->registry, daemon->stats, on_lane_done, daemon);
+        slot->lane = lane_new(daemon->conf, route, number, daemon->registry, daemon->stats, daemon->watchdog,
+                              on_lane_done, daemon);
 
         g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&daemon->lanes_lock);
 
@@ -171,6 +172,7 @@ daemon_new(Conf *conf, GError **error)
         daemon->loop = g_main_loop_new(NULL, FALSE);
         daemon->conf = conf_ref(conf);
         daemon->stats = stats_new();
+        daemon->watchdog = watchdog_new();
         daemon->recorder = recorder_new(g_get_monotonic_time());
         daemon->lanes = g_ptr_array_new_with_free_func(lane_slot_free);
         stats_set_conf(daemon->stats, conf);
@@ -191,6 +193,7 @@ daemon_free(Daemon *daemon)
         recorder_free(daemon->recorder);
         registry_free(daemon->registry); /* its thread wakes lanes, so it goes first */
         g_ptr_array_unref(daemon->lanes);
+        watchdog_free(daemon->watchdog);
         stats_free(daemon->stats);
         conf_unref(daemon->conf);
         g_main_loop_unref(daemon->loop);

@@ -59,7 +59,7 @@ set_up_nothing(amqp_connection_state_t connection, const Conf *conf, const ConfR
 
 Intake *
 intake_new(IntakeKind kind, Conf *conf, const ConfRoute *route, const char *const *urls, const ConfTls *tls,
-           int wake_fd)
+           const LinkHome *home)
 {
         static const char *const roles[] = {"intake", "parking", "replies"};
         Intake *intake = g_new0(Intake, 1);
@@ -69,7 +69,7 @@ intake_new(IntakeKind kind, Conf *conf, const ConfRoute *route, const char *cons
                                .tls = tls,
                                .role = roles[kind],
                                .setup = kind == INTAKE_SHARED ? set_up_shared : set_up_nothing,
-                               .wake_fd = wake_fd};
+                               .home = home};
 
         intake->kind = kind;
         intake->link = link_new(&options);

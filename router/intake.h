@@ -8,9 +8,9 @@
 #include <stdbool.h>
 
 /*
- * Where messages come in: one consuming connection and the ledger of its unacknowledged deliveries. The shared
- * intake consumes the queue of its route; parking and reply intakes consume any number of queues, told from
- * each other by a number. Belongs to the thread of its lane.
+ * Where messages come in: one consuming connection and the ledger of its unacknowledged deliveries. The
+ * shared intake consumes the queue of its route; parking and reply intakes consume any number of queues, told
+ * from each other by a number. Belongs to the thread of its lane.
  */
 typedef struct Intake Intake;
 
@@ -18,7 +18,7 @@ typedef enum { INTAKE_SHARED, INTAKE_PARKING, INTAKE_REPLIES } IntakeKind;
 
 /* @urls and @tls are of that conf. All but the shared one consume nothing before intake_consume(). */
 Intake *intake_new(IntakeKind kind, Conf *conf, const ConfRoute *route, const char *const *urls,
-                   const ConfTls *tls, int wake_fd);
+                   const ConfTls *tls, const LinkHome *home);
 void intake_free(Intake *intake); /* its ledger must be empty; NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Intake, intake_free)
 

@@ -216,7 +216,7 @@ watch(GArray *sockets, Link *link, bool wants_room)
 static bool
 watch_all(Lane *lane)
 {
-        struct pollfd wake = {.fd = lane->wake_fd, .events = POLLIN};
+        struct pollfd wake = {.fd = lane->home.wake_fd, .events = POLLIN};
 
         g_array_set_size(lane->sockets, 0);
         g_array_append_val(lane->sockets, wake);
@@ -244,7 +244,8 @@ nap(Lane *lane)
 
         if (poll((struct pollfd *)lane->sockets->data, lane->sockets->len,
                  is_waiting(lane) ? SLEEP_BUSY_MS : SLEEP_MS) > 0 &&
-            (wake->revents & POLLIN) && read(lane->wake_fd, &woken, sizeof(woken)) < 0 && errno != EAGAIN)
+            (wake->revents & POLLIN) && read(lane->home.wake_fd, &woken, sizeof(woken)) < 0 &&
+            errno != EAGAIN)
                 g_warning("route %s: eventfd: %s", lane->route->name, g_strerror(errno));
 }
 
@@ -347,18 +348,18 @@ build(Lane *lane)
         const char *const *urls = (const char *const *)conf->broker_urls;
         g_autofree char *dead = topology_dead_queue(lane->route);
 
-        lane->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+        lane->home.wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
         lane->reader = envelope_reader_new(lane->route, has_own_brokers(conf) && lane->route->replies);
         lane->publication = publication_new();
         lane->scratch = g_string_new(NULL);
         lane->shared =
-            intake_new(INTAKE_SHARED, lane->conf, lane->route, urls, &conf->broker_tls, lane->wake_fd);
+            intake_new(INTAKE_SHARED, lane->conf, lane->route, urls, &conf->broker_tls, &lane->home);
         lane->parking =
-            intake_new(INTAKE_PARKING, lane->conf, lane->route, urls, &conf->broker_tls, lane->wake_fd);
+            intake_new(INTAKE_PARKING, lane->conf, lane->route, urls, &conf->broker_tls, &lane->home);
         lane->intakes = g_ptr_array_new();
         g_ptr_array_add(lane->intakes, lane->shared);
         g_ptr_array_add(lane->intakes, lane->parking);
-        lane->outlet = outlet_new(lane->conf, lane->route, urls, &conf->broker_tls, lane->wake_fd);
+        lane->outlet = outlet_new(lane->conf, lane->route, urls, &conf->broker_tls, &lane->home);
         lane->outlets = g_ptr_array_new_with_free_func((GDestroyNotify)outlet_free);
         g_ptr_array_add(lane->outlets, lane->outlet);
         lane->sockets = g_array_new(FALSE, FALSE, sizeof(struct pollfd));
@@ -373,11 +374,12 @@ build(Lane *lane)
 
 Lane *
 lane_new(Conf *conf, const ConfRoute *route, unsigned number, Registry *registry, Stats *stats,
-         GSourceFunc on_done, void *user_data)
+         Watchdog *watchdog, GSourceFunc on_done, void *user_data)
 {
         Lane *lane = g_new0(Lane, 1);
 
         lane->conf = conf_ref(conf);
+        lane->home.watchdog = watchdog;
         lane->route = route;
         lane->number = number;
         lane->registry = registry;
@@ -394,7 +396,7 @@ lane_wake(Lane *lane)
 {
         uint64_t one = 1;
 
-        if (write(lane->wake_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+        if (write(lane->home.wake_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
                 g_warning("route %s: eventfd: %s", lane->route->name, g_strerror(errno));
 }
 
@@ -436,6 +438,6 @@ lane_free(Lane *lane)
         conf_unref(lane->conf);
         g_free(lane->flow_of);
         g_free(lane->reported);
-        close(lane->wake_fd);
+        close(lane->home.wake_fd);
         g_free(lane);
 }

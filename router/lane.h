@@ -4,6 +4,7 @@
 #include "cluster/registry.h"
 #include "conf/conf.h"
 #include "router/stats.h"
+#include "router/watchdog.h"
 
 #include <glib.h>
 #include <stdbool.h>
@@ -21,7 +22,7 @@ typedef struct Lane Lane;
 /* Starts the thread. @on_done is called once in the main loop after the lane has come to its end (lane_stop).
  */
 Lane *lane_new(Conf *conf, const ConfRoute *route, unsigned number, Registry *registry, Stats *stats,
-               GSourceFunc on_done, void *user_data);
+               Watchdog *watchdog, GSourceFunc on_done, void *user_data);
 
 /* Stop consuming, settle what is in flight, close. Returns at once; done after [broker] drain_deadline at the
  * latest. */

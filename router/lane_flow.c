@@ -22,14 +22,14 @@ static void
 connect_own_broker(Lane *lane, Flow *flow, const ConfCluster *cluster)
 {
         const char *const *urls = (const char *const *)cluster->amqp_urls;
-        Outlet *outlet = outlet_new(lane->conf, lane->route, urls, &cluster->tls, lane->wake_fd);
+        Outlet *outlet = outlet_new(lane->conf, lane->route, urls, &cluster->tls, &lane->home);
 
         g_ptr_array_add(lane->outlets, outlet);
         flow_set_destination(flow, lane->conf, lane->route, outlet);
         if (!lane->route->replies)
                 return;
-        flow->relay = relay_new(
-            intake_new(INTAKE_REPLIES, lane->conf, lane->route, urls, &cluster->tls, lane->wake_fd));
+        flow->relay =
+            relay_new(intake_new(INTAKE_REPLIES, lane->conf, lane->route, urls, &cluster->tls, &lane->home));
         g_ptr_array_add(lane->intakes, flow->relay->intake);
 }
 

@@ -31,9 +31,9 @@ struct Lane {
         Registry *registry;
         RouteStats *stats;
         GThread *thread;
-        int wake_fd;  /* any thread writes */
-        int stopping; /* atomic, set by the main thread */
-        int done;     /* atomic, set by the lane */
+        LinkHome home; /* any thread writes to its wake_fd */
+        int stopping;  /* atomic, set by the main thread */
+        int done;      /* atomic, set by the lane */
         GSourceFunc on_done;
         void *user_data;
 

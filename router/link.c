@@ -18,7 +18,12 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-enum { SEND_BUFFER_BYTES = 1 << 20, PUBLISH_OVERHEAD_BYTES = 200, STEADY_US = 10 * 1000 * 1000 };
+enum {
+        SEND_BUFFER_BYTES = 1 << 20,
+        PUBLISH_OVERHEAD_BYTES = 200,
+        STEADY_US = 10 * 1000 * 1000,
+        GRACE_MS = 5000
+};
 
 struct Link {
         LinkOptions options;
@@ -37,6 +42,7 @@ struct Link {
         int64_t room_bytes;
         int64_t room_step_bytes;
         Assembly assembly;
+        Guard *guard; /* while UP */
         char *error;
 };
 
@@ -55,6 +61,8 @@ link_new(const LinkOptions *options)
 static void
 discard(Link *link)
 {
+        watchdog_release(link->options.home->watchdog, link->guard);
+        link->guard = NULL;
         if (link->connection)
                 dial_discard(link->connection);
         link->connection = NULL;
@@ -109,6 +117,7 @@ link_fail(Link *link, const char *format, ...)
 static void
 adopt(Link *link, int64_t now_us)
 {
+        const Conf *conf = link->options.conf;
         int size = SEND_BUFFER_BYTES;
         socklen_t length = sizeof(size);
 
@@ -120,6 +129,8 @@ adopt(Link *link, int64_t now_us)
          * book-keeping. */
         link->room_step_bytes = size / 8;
         link->room_bytes = 0;
+        link->guard = watchdog_guard(link->options.home->watchdog, link->fd,
+                                     conf->broker_heartbeat_s * 2000 + GRACE_MS, conf->hold_time_ms);
         link->state = LINK_UP;
         link->up_us = now_us;
         link->generation++;
@@ -136,7 +147,7 @@ start_dial(Link *link)
                                   .tls = options->tls,
                                   .role = options->role,
                                   .setup = options->setup,
-                                  .wake_fd = options->wake_fd};
+                                  .wake_fd = options->home->wake_fd};
 
         link->next_url++;
         if (!options->urls[link->next_url])
@@ -234,8 +245,12 @@ bool
 link_publish(Link *link, amqp_bytes_t exchange, amqp_bytes_t key, const amqp_basic_properties_t *properties,
              amqp_bytes_t body)
 {
+        guard_step(link->guard);
+
         int status =
             amqp_basic_publish(link->connection, LINK_CHANNEL, exchange, key, 1, 0, properties, body);
+
+        guard_step(link->guard);
 
         if (status != AMQP_STATUS_OK) {
                 link_fail(link, "publish failed: %s", amqp_error_string2(status));
@@ -248,7 +263,13 @@ link_publish(Link *link, amqp_bytes_t exchange, amqp_bytes_t key, const amqp_bas
 bool
 link_send(Link *link, amqp_channel_t channel, amqp_method_number_t id, void *method)
 {
+        if (!link->connection)
+                return false;
+        guard_step(link->guard);
+
         int status = amqp_send_method(link->connection, channel, id, method);
+
+        guard_step(link->guard);
 
         if (status != AMQP_STATUS_OK)
                 link_fail(link, "send failed: %s", amqp_error_string2(status));
@@ -396,7 +417,11 @@ link_next(Link *link, LinkEvent *out_event)
 
         *out_event = (LinkEvent){.kind = LINK_EVENT_NOTHING};
         while (link->connection && out_event->kind == LINK_EVENT_NOTHING) {
+                guard_step(link->guard);
+
                 int status = amqp_simple_wait_frame_noblock(link->connection, &frame, &now);
+
+                guard_step(link->guard);
 
                 if (status == AMQP_STATUS_TIMEOUT)
                         return LINK_EVENT_NOTHING;

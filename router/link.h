@@ -5,6 +5,7 @@
 #include "router/dial.h"
 #include "router/dialler.h"
 #include "router/message.h"
+#include "router/watchdog.h"
 
 #include <amqp.h>
 #include <glib.h>
@@ -20,6 +21,12 @@
  */
 typedef struct Link Link;
 
+/* What a link needs of the lane it lives in. */
+typedef struct {
+        int wake_fd; /* eventfd, written when dialling ends */
+        Watchdog *watchdog;
+} LinkHome;
+
 typedef struct {
         Conf *conf;              /* the link takes a reference */
         const ConfRoute *route;  /* of that conf */
@@ -27,7 +34,7 @@ typedef struct {
         const ConfTls *tls;      /* of that conf */
         const char *role;        /* constant word for the connection name: "intake", "outlet", ... */
         DiallerSetup setup;
-        int wake_fd; /* eventfd, written when dialling ends */
+        const LinkHome *home; /* outlives the link */
 } LinkOptions;
 
 typedef enum { LINK_DOWN, LINK_DIALLING, LINK_UP } LinkState;

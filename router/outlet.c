@@ -43,7 +43,8 @@ set_up(amqp_connection_state_t connection, const Conf *conf, const ConfRoute *ro
 }
 
 Outlet *
-outlet_new(Conf *conf, const ConfRoute *route, const char *const *urls, const ConfTls *tls, int wake_fd)
+outlet_new(Conf *conf, const ConfRoute *route, const char *const *urls, const ConfTls *tls,
+           const LinkHome *home)
 {
         Outlet *outlet = g_new0(Outlet, 1);
         LinkOptions options = {.conf = conf,
@@ -52,7 +53,7 @@ outlet_new(Conf *conf, const ConfRoute *route, const char *const *urls, const Co
                                .tls = tls,
                                .role = "outlet",
                                .setup = set_up,
-                               .wake_fd = wake_fd};
+                               .home = home};
 
         outlet->link = link_new(&options);
         outlet->window = window_new();

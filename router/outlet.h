@@ -17,7 +17,7 @@
 typedef struct Outlet Outlet;
 
 Outlet *outlet_new(Conf *conf, const ConfRoute *route, const char *const *urls, const ConfTls *tls,
-                   int wake_fd);
+                   const LinkHome *home);
 void outlet_free(Outlet *outlet); /* its window must be empty; NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Outlet, outlet_free)
 
