@@ -51,7 +51,7 @@ struct Flow {
                          empty */
         GQueue waiting;
         int64_t pass_unix_ms; /* when it began */
-        int64_t active_us;    /* last delivery of this pass */
+        int64_t active_us;    /* last message that went into or came out of the parking queue */
         size_t in_hand;       /* deliveries from the parking queue without an outcome */
         GQueue aside;         /* of those, what failed already in this pass: goes back at its end */
 };

@@ -99,16 +99,6 @@ lane_send(Lane *lane, Delivery *delivery, Target *target, Reason reason)
 }
 
 void
-lane_park(Lane *lane, Delivery *delivery, Flow *flow, Reason reason)
-{
-        if (flow_is_common(flow))
-                flow->wants_pass = true;
-        else if (reason != REASON_UNROUTABLE)
-                flow_park(flow, reason);
-        lane_send(lane, delivery, &flow->parking, reason);
-}
-
-void
 lane_bury(Lane *lane, Delivery *delivery, Reason reason)
 {
         lane_send(lane, delivery, &lane->dead, reason);
@@ -160,6 +150,22 @@ flush_target(Lane *lane, Target *target)
                 if (!try_publish(lane, delivery))
                         return;
         }
+}
+
+void
+lane_park(Lane *lane, Delivery *delivery, Flow *flow, Reason reason)
+{
+        bool closes = flow->state == FLOW_OPEN && !flow_is_common(flow) && reason != REASON_UNROUTABLE;
+
+        if (flow_is_common(flow))
+                flow->wants_pass = true;
+        if (closes) {
+                flow_park(flow, reason);
+                /* What still waits for the destination came before, and so goes to the parking queue before.
+                 */
+                flush_target(lane, &flow->destination);
+        }
+        lane_send(lane, delivery, &flow->parking, reason);
 }
 
 void
@@ -242,6 +248,9 @@ on_confirmed(Lane *lane, Delivery *delivery)
         backoff_reset(&target->backoff);
         if (g_queue_is_empty(&target->held))
                 target->trouble_us = 0;
+        /* It may be on its way back to us already: a pass does not end just now. */
+        if (target->kind == TARGET_PARKING)
+                target->flow->active_us = lane->now_us;
         if (delivery->flight.ledger)
                 lane_count_outcome(lane, delivery, target);
         else
