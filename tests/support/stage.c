@@ -265,26 +265,33 @@ stage_wait_count(Stage *stage, const char *queue, uint32_t messages)
                 fail_waiting(&wait, "messages");
 }
 
-static bool
-has_some(void *data)
-{
-        Wait *wait = data;
+typedef struct {
+        Stage *stage;
+        char *queue;
+        ClientMessage *message;
+} Take;
 
-        return stage_count(wait->stage, wait->name) > 0;
+/* Not by counting first: the router may take it back for a while in between. */
+static bool
+has_taken(void *data)
+{
+        Take *take = data;
+
+        if (client_count(take->stage->client, take->queue, NULL, NULL))
+                take->message = client_get(take->stage->client, take->queue);
+        return take->message != NULL;
 }
 
 ClientMessage *
 stage_take(Stage *stage, const char *queue)
 {
-        Wait wait = {.stage = stage, .name = queue, .wanted = 1};
         g_autofree char *name = stage_text(stage, queue);
-        ClientMessage *message = NULL;
+        Take take = {stage, name, NULL};
+        Wait wait = {.stage = stage, .name = queue, .wanted = 1};
 
-        if (live_wait(DEADLINE_MS, has_some, &wait))
-                message = client_get(stage->client, name);
-        if (message == NULL)
+        if (!live_wait(DEADLINE_MS, has_taken, &take))
                 fail_waiting(&wait, "messages");
-        return message;
+        return take.message;
 }
 
 void
