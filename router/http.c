@@ -28,7 +28,7 @@ enum {
         CONNECTIONS_MAX = 256, /* CROWD_MAX and those that are just leaving */
         CONNECTION_BYTES = 16 << 10,
         BACKLOG = 1024,
-        IDLE_TIMEOUT_S = 10,
+        IDLE_TIMEOUT_S = 5,
         PATH_MAX_BYTES = 256
 };
 G_STATIC_ASSERT((int)CONNECTIONS_MAX > (int)CROWD_MAX);
@@ -174,6 +174,8 @@ send_answer(struct MHD_Connection *connection, Answer answer)
         MHD_add_response_header(response, "Referrer-Policy", "no-referrer");
         MHD_add_response_header(response, "Content-Security-Policy",
                                 answer.file.bytes ? PAGE_POLICY : DATA_POLICY);
+        if (answer.status >= 400 && answer.status < 500) /* who asks nonsense need not stay */
+                MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
         if (answer.status == MHD_HTTP_METHOD_NOT_ALLOWED)
                 MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
 
