@@ -80,7 +80,7 @@ def main():
     parser = argparse.ArgumentParser(prog="screenshot.py", description=__doc__.split("\n")[0])
     parser.add_argument("path", help="the picture; with --all the beginning of the names of four")
     parser.add_argument("--all", action="store_true", help="whole pages: desk and phone, light and dark")
-    parser.add_argument("--seconds", type=int, default=100, help="how long the demo runs before")
+    parser.add_argument("--seconds", type=int, default=280, help="how long the demo runs before")
     arguments = parser.parse_args()
     site = demo.Site()
     stop = threading.Event()
