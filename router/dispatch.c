@@ -6,6 +6,7 @@
  */
 
 #include "router/dispatch.h"
+#include "router/answer.h"
 #include "router/flow.h"
 
 #include <amqp_framing.h>
@@ -43,6 +44,26 @@ dispatch_choose_host(Delivery *delivery, const ConfRoute *route, const ViewClust
 
                 delivery->host = g_strdup(host->name);
         }
+}
+
+bool
+dispatch_answer(Delivery *delivery, const Envelope *envelope, const char *cluster, Reason reason,
+                int64_t now_unix_ms)
+{
+        g_autofree char *address = answer_address(envelope, delivery->message);
+
+        if (!address)
+                return false;
+
+        Message *answer = answer_new(envelope, delivery->message, address, cluster, reason);
+
+        answer->tag = delivery->message->tag;
+        message_free(delivery->message);
+        delivery->message = answer;
+        provenance_read(answer, false, now_unix_ms, &delivery->provenance);
+        delivery->expires_us = 0;
+        delivery->unique_id = (JsonValue){0}; /* it pointed into the request */
+        return true;
 }
 
 bool

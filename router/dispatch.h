@@ -22,6 +22,13 @@ void dispatch_read(Delivery *delivery, EnvelopeReader *reader, const View *view,
 /* Keeps in the delivery the hosts that its publication will name. @cluster NULL: none. */
 void dispatch_choose_host(Delivery *delivery, const ConfRoute *route, const ViewCluster *cluster);
 
+/*
+ * Puts the answer to its caller in the place of the request: from here on it is the answer that travels.
+ * False, and nothing changed, if nobody waits for one.
+ */
+bool dispatch_answer(Delivery *delivery, const Envelope *envelope, const char *cluster, Reason reason,
+                     int64_t now_unix_ms) G_GNUC_WARN_UNUSED_RESULT;
+
 /* Will the publication name cluster and hosts in its headers? Its target is chosen. */
 bool dispatch_is_tagged(const Delivery *delivery, const ConfRoute *route);
 

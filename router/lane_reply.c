@@ -7,26 +7,16 @@
  */
 
 #include "router/dial.h"
+#include "router/dispatch.h"
 #include "router/lane_state.h"
 #include "router/topology.h"
 
 bool
 lane_answer(Lane *lane, Delivery *delivery, const Envelope *envelope, const char *cluster, Reason reason)
 {
-        g_autofree char *address = answer_address(envelope, delivery->message);
-
-        if (!address)
+        /* The request is done with once its answer is confirmed. */
+        if (!dispatch_answer(delivery, envelope, cluster, reason, lane->now_unix_ms))
                 return false;
-
-        Message *answer = answer_new(envelope, delivery->message, address, cluster, reason);
-
-        /* From here on it is the answer that travels; the request is done with once that is confirmed. */
-        answer->tag = delivery->message->tag;
-        message_free(delivery->message);
-        delivery->message = answer;
-        provenance_read(answer, false, lane->now_unix_ms, &delivery->provenance);
-        delivery->expires_us = 0;
-        delivery->unique_id = (JsonValue){0}; /* it pointed into the request */
         lane_send(lane, delivery, &lane->caller, reason);
         return true;
 }

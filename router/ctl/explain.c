@@ -403,7 +403,7 @@ const Command explain_commands[] = {
      "{\"usable\", \"drained\", \"drain_reason\", \"usable_hosts\", \"hosts_total\"}, \"view\": "
      "{\"origin\",\n"
      "\"from_router\", \"age_s\", \"single_cluster\"}, \"flow\", \"policy\", \"decision\": "
-     "deliver|queue|park|dead,\n"
+     "deliver|queue|park|dead|fail,\n"
      "\"broker\", \"exchange\", \"key\", \"headers\", \"headers_added\", \"headers_removed\", \"reason\"}\n"
      "With --queue: {\"queue\", \"messages\": [...]}\n\n"
      "Example: clusterctl explain --route volume message.json\n",

@@ -22,9 +22,12 @@ typedef struct {
         const ConfRoute *route;
         const View *view;
         Delivery *delivery;
-        Flow *flow;   /* of its cluster, or the common one */
-        Flow *common; /* also stands for the queue that a stored message came from */
-        Target other; /* the dead queue, or one that a policy names */
+        Flow *flow;     /* of its cluster, or the common one */
+        Flow *common;   /* also stands for the queue that a stored message came from */
+        Target other;   /* the dead queue, one that a policy names, or the caller's */
+        json_t *before; /* headers as received */
+        int64_t now_us;
+        int64_t now_unix_ms;
 } Walk;
 
 /* ---- sources ---- */
@@ -154,8 +157,13 @@ choose_target(Walk *walk)
                 return set_other(walk, TARGET_QUEUE, decision->queue);
         case DECIDE_DEAD:
                 return dead_target(walk);
+        case DECIDE_FAIL:
+                if (!dispatch_answer(walk->delivery, &walk->out->envelope, walk->flow->name, decision->reason,
+                                     walk->now_unix_ms))
+                        break;
+                walk->out->outcome = "fail";
+                return set_other(walk, TARGET_CALLER, "{key}");
         case DECIDE_PARK:
-        case DECIDE_FAIL: /* as in a lane: a call waits like a cast */
                 break;
         }
         walk->out->outcome = "park";
@@ -209,20 +217,18 @@ compare_headers(Explanation *out, const json_t *before)
 }
 
 static void
-explain_headers(Walk *walk, int64_t now_us, int64_t now_unix_ms)
+explain_headers(Walk *walk)
 {
         g_autoptr(Publication) publication = publication_new();
         const Message *message = walk->delivery->message;
-        PublicationNotes notes = dispatch_notes(walk->delivery, walk->route, 1, now_us, now_unix_ms);
+        PublicationNotes notes =
+            dispatch_notes(walk->delivery, walk->route, 1, walk->now_us, walk->now_unix_ms);
         const amqp_basic_properties_t *after =
             publication_build(publication, message, &walk->delivery->provenance, &notes);
-        bool had = message->properties->_flags & AMQP_BASIC_HEADERS_FLAG;
-        json_t *before = had ? fields_to_json(&message->properties->headers) : json_object();
 
         walk->out->headers = fields_to_json(&after->headers);
         walk->out->is_bare = publication_is_bare(message, notes.tag_hosts);
-        compare_headers(walk->out, before);
-        json_decref(before);
+        compare_headers(walk->out, walk->before);
 }
 
 /* ---- the whole ---- */
@@ -234,11 +240,14 @@ clear_source(gpointer data)
 }
 
 static void
-walk_through(Walk *walk, uint64_t ticket, int64_t now_us, int64_t now_unix_ms)
+walk_through(Walk *walk, uint64_t ticket)
 {
         Explanation *out = walk->out;
+        const amqp_basic_properties_t *properties = walk->delivery->message->properties;
+        bool has_headers = properties->_flags & AMQP_BASIC_HEADERS_FLAG;
         g_autoptr(EnvelopeReader) reader = envelope_reader_new(walk->route, true);
 
+        walk->before = has_headers ? fields_to_json(&properties->headers) : json_object();
         dispatch_read(walk->delivery, reader, walk->view, &out->envelope, NULL);
         out->decision = decide(&out->envelope, walk->route, walk->view, ticket);
 
@@ -250,7 +259,7 @@ walk_through(Walk *walk, uint64_t ticket, int64_t now_us, int64_t now_unix_ms)
         explain_sources(walk);
         explain_policy(walk);
         explain_address(walk);
-        explain_headers(walk, now_us, now_unix_ms);
+        explain_headers(walk);
 }
 
 Explanation *
@@ -258,19 +267,24 @@ explanation_new(const Conf *conf, const ConfRoute *route, const View *view, Mess
                 uint64_t ticket)
 {
         Explanation *out = g_new0(Explanation, 1);
-        int64_t now_us = g_get_monotonic_time(), now_unix_ms = g_get_real_time() / 1000;
-        Walk walk = {.out = out, .conf = conf, .route = route, .view = view};
+        Walk walk = {.out = out,
+                     .conf = conf,
+                     .route = route,
+                     .view = view,
+                     .now_us = g_get_monotonic_time(),
+                     .now_unix_ms = g_get_real_time() / 1000};
 
         out->sources = g_array_new(FALSE, TRUE, sizeof(ExplainedSource));
         g_array_set_clear_func(out->sources, clear_source);
         out->added = g_ptr_array_new_with_free_func(g_free);
         out->removed = g_ptr_array_new_with_free_func(g_free);
-        message->received_us = now_us;
+        message->received_us = walk.now_us;
         walk.common = flow_new(conf, route, "", 0, NULL, NULL);
-        walk.delivery = delivery_new(message, stored ? walk.common : NULL, ticket, now_unix_ms);
-        walk_through(&walk, ticket, now_us, now_unix_ms);
+        walk.delivery = delivery_new(message, stored ? walk.common : NULL, ticket, walk.now_unix_ms);
+        walk_through(&walk, ticket);
 
         out->envelope.reply_q = out->envelope.msg_id = out->envelope.unique_id = (JsonValue){0};
+        json_decref(walk.before);
         delivery_free(walk.delivery);
         target_clear(&walk.other);
         flow_free(walk.flow);

@@ -41,6 +41,7 @@ static const struct {
     {"cluster:$N-east", "cluster:$N-west", "cast:dead, call:park", "tag"},
     {"cluster:$N-west", "cluster:$N-south", "any", "reroute"},
     {"cluster:$N-south", "dead", "cluster:$N-west", "reroute"},
+    {"cluster:$N-west", "cluster:$N-south", "cast:park, call:fail", "reroute"},
 };
 
 enum { ROUTES = G_N_ELEMENTS(rows) * G_N_ELEMENTS(lists) };
@@ -154,6 +155,8 @@ check_capture(Stage *stage, const Capture *capture, unsigned number)
 
         g_assert_true(json_is_true(json_object_get(json_object_get(said, "view"), "from_router")));
         g_assert_nonnull(message);
+        if (strcmp(text_of(said, "decision"), "fail") == 0)
+                stage_declare(stage, text_of(said, "key"));
         client_publish(stage->client, exchange, capture->key, message->properties, message->body);
         client_confirm(stage->client);
         check_arrival(stage, said, route, before);
