@@ -34,6 +34,7 @@ struct Daemon {
         Stats *stats;
         Registry *registry;
         Watchdog *watchdog;
+        Crashes *crashes; /* or NULL */
         Recorder *recorder;
         Http *http;
         GMutex lanes_lock; /* the registry's thread wakes lanes */
@@ -74,8 +75,15 @@ start_lane(Daemon *daemon, const ConfRoute *route, unsigned number)
 
         slot->route = g_strdup(route->name);
         slot->fingerprint = g_strdup(route->fingerprint);
-        slot->lane = lane_new(daemon->conf, route, number, daemon->registry, daemon->stats, daemon->watchdog,
-                              on_lane_done, daemon);
+        slot->lane = lane_new(&(LaneOptions){.conf = daemon->conf,
+                                             .route = route,
+                                             .number = number,
+                                             .registry = daemon->registry,
+                                             .stats = daemon->stats,
+                                             .watchdog = daemon->watchdog,
+                                             .crashes = daemon->crashes,
+                                             .on_done = on_lane_done,
+                                             .user_data = daemon});
 
         g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&daemon->lanes_lock);
 
@@ -163,6 +171,18 @@ start_services(Daemon *daemon, GError **error)
         return true;
 }
 
+static void
+open_crashes(Daemon *daemon)
+{
+        g_autoptr(GError) error = NULL;
+
+        daemon->crashes = crashes_open(daemon->conf->state_dir, &error);
+        if (!daemon->crashes)
+                g_warning("messages that crash the router cannot be recognised: %s", error->message);
+        else if (crashes_was_one(daemon->crashes))
+                g_warning("the last run did not end by itself: taking messages one by one at first");
+}
+
 Daemon *
 daemon_new(Conf *conf, GError **error)
 {
@@ -178,6 +198,7 @@ daemon_new(Conf *conf, GError **error)
         stats_set_conf(daemon->stats, conf);
         if (!start_services(daemon, error))
                 return NULL;
+        open_crashes(daemon);
         start_missing(daemon);
         return g_steal_pointer(&daemon);
 }
@@ -194,6 +215,7 @@ daemon_free(Daemon *daemon)
         registry_free(daemon->registry); /* its thread wakes lanes, so it goes first */
         g_ptr_array_unref(daemon->lanes);
         watchdog_free(daemon->watchdog);
+        crashes_close(daemon->crashes);
         stats_free(daemon->stats);
         conf_unref(daemon->conf);
         g_main_loop_unref(daemon->loop);
@@ -324,6 +346,7 @@ on_terminate(gpointer user_data)
 
         if (daemon->stopping) {
                 g_message("stopping at once: what is unsettled stays in its queues");
+                crashes_close(daemon->crashes);
                 _exit(0);
         }
         g_message("stopping: settling what is in flight");

@@ -20,35 +20,18 @@ struct Intake {
         Link *link;
         Ledger *ledger;
         uint64_t generation; /* of the channel that the ledger belongs to */
+        /* Of the shared intake: */
+        const char *queue;
+        unsigned window;
+        uint64_t consumed; /* generation of the channel that consumes */
+        bool stopped;
+        bool acknowledged;
 };
-
-static bool
-check_reply(amqp_connection_state_t connection, const char *what, GError **error)
-{
-        amqp_rpc_reply_t reply = amqp_get_rpc_reply(connection);
-
-        if (reply.reply_type == AMQP_RESPONSE_NORMAL)
-                return true;
-
-        g_autofree char *why = dial_describe_reply(reply);
-
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "%s: %s", what, why);
-        return false;
-}
 
 static bool
 set_up_shared(amqp_connection_state_t connection, const Conf *conf, const ConfRoute *route, GError **error)
 {
-        g_autofree char *what = g_strdup_printf("cannot consume queue \"%s\"", route->queue);
-
-        if (topology_ensure_intake(connection, LINK_CHANNEL, conf, route, error) != TOPOLOGY_OK)
-                return false;
-        amqp_basic_qos(connection, LINK_CHANNEL, 0, (uint16_t)route->prefetch, 0);
-        if (!check_reply(connection, "cannot set prefetch", error))
-                return false;
-        amqp_basic_consume(connection, LINK_CHANNEL, amqp_cstring_bytes(route->queue),
-                           amqp_cstring_bytes("c0"), 0, 0, 0, amqp_empty_table);
-        return check_reply(connection, what, error);
+        return topology_ensure_intake(connection, LINK_CHANNEL, conf, route, error) == TOPOLOGY_OK;
 }
 
 static bool
@@ -72,6 +55,7 @@ intake_new(IntakeKind kind, Conf *conf, const ConfRoute *route, const char *cons
                                .home = home};
 
         intake->kind = kind;
+        intake->queue = route->queue;
         intake->link = link_new(&options);
         intake->ledger = ledger_new();
         return intake;
@@ -128,6 +112,19 @@ on_event(Intake *intake, const LinkEvent *event, Message **out_message)
         }
 }
 
+/* A new channel of the shared intake does not consume yet. */
+static void
+consume_shared(Intake *intake)
+{
+        uint64_t generation = link_generation(intake->link);
+
+        if (intake->kind != INTAKE_SHARED || intake->stopped || intake->window == 0 ||
+            intake->consumed == generation || link_state(intake->link) != LINK_UP)
+                return;
+        intake->consumed = generation;
+        intake_consume(intake, 0, intake->queue, intake->window);
+}
+
 IntakeEventKind
 intake_next(Intake *intake, Message **out_message)
 {
@@ -141,6 +138,7 @@ intake_next(Intake *intake, Message **out_message)
                         return INTAKE_LOST;
                 ledger_reset(intake->ledger, NULL, NULL);
         }
+        consume_shared(intake);
         while (kind == INTAKE_NOTHING && link_next(intake->link, &event) != LINK_EVENT_NOTHING)
                 kind = on_event(intake, &event, out_message);
         return kind;
@@ -169,10 +167,29 @@ intake_cancel(Intake *intake, int number)
 }
 
 void
+intake_set_window(Intake *intake, unsigned messages)
+{
+        bool consuming = intake->consumed == link_generation(intake->link);
+
+        intake->window = messages;
+        if (consuming && link_state(intake->link) == LINK_UP && !intake->stopped) {
+                intake_cancel(intake, 0);
+                intake->consumed = 0;
+        }
+}
+
+bool
+intake_has_acknowledged(const Intake *intake)
+{
+        return intake->acknowledged;
+}
+
+void
 intake_stop(Intake *intake)
 {
         amqp_basic_cancel_t cancel = {.consumer_tag = amqp_cstring_bytes("c0")};
 
+        intake->stopped = true;
         if (link_state(intake->link) == LINK_UP)
                 link_send(intake->link, LINK_CHANNEL, AMQP_BASIC_CANCEL_METHOD, &cancel);
 }
@@ -185,6 +202,7 @@ tell(Intake *intake, LedgerAckKind kind, uint64_t tag)
 
         if (kind == LEDGER_BACK_ONE)
                 return link_send(intake->link, LINK_CHANNEL, AMQP_BASIC_NACK_METHOD, &back);
+        intake->acknowledged = true;
         return link_send(intake->link, LINK_CHANNEL, AMQP_BASIC_ACK_METHOD, &ack);
 }
 

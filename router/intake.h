@@ -41,6 +41,12 @@ IntakeEventKind intake_next(Intake *intake, Message **out_message);
 void intake_consume(Intake *intake, int number, const char *queue, unsigned prefetch);
 void intake_cancel(Intake *intake, int number);
 
+/* Shared intake: how many messages may be unacknowledged; takes effect at once. Nothing is consumed before
+ * the first call. */
+void intake_set_window(Intake *intake, unsigned messages);
+/* Was anything acknowledged so far? */
+bool intake_has_acknowledged(const Intake *intake);
+
 /* Shared intake: consume no more; INTAKE_CANCELLED follows what is still on its way. */
 void intake_stop(Intake *intake);
 

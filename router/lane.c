@@ -179,6 +179,7 @@ turn(Lane *lane)
                 intake_flush(g_ptr_array_index(lane->intakes, i), lane->now_us);
                 lane_sweep_ledger(lane, g_ptr_array_index(lane->intakes, i));
         }
+        lane_end_care(lane);
         atomic_store_explicit(&lane->stats->in_flight,
                               (int64_t)ledger_open_count(intake_ledger(lane->shared)), memory_order_relaxed);
         return busy;
@@ -356,6 +357,7 @@ build(Lane *lane)
             intake_new(INTAKE_SHARED, lane->conf, lane->route, urls, &conf->broker_tls, &lane->home);
         lane->parking =
             intake_new(INTAKE_PARKING, lane->conf, lane->route, urls, &conf->broker_tls, &lane->home);
+        intake_set_window(lane->shared, lane->careful ? 1 : lane->route->prefetch);
         lane->intakes = g_ptr_array_new();
         g_ptr_array_add(lane->intakes, lane->shared);
         g_ptr_array_add(lane->intakes, lane->parking);
@@ -373,19 +375,20 @@ build(Lane *lane)
 }
 
 Lane *
-lane_new(Conf *conf, const ConfRoute *route, unsigned number, Registry *registry, Stats *stats,
-         Watchdog *watchdog, GSourceFunc on_done, void *user_data)
+lane_new(const LaneOptions *options)
 {
         Lane *lane = g_new0(Lane, 1);
 
-        lane->conf = conf_ref(conf);
-        lane->home.watchdog = watchdog;
-        lane->route = route;
-        lane->number = number;
-        lane->registry = registry;
-        lane->stats = stats_route(stats, route->name);
-        lane->on_done = on_done;
-        lane->user_data = user_data;
+        lane->conf = conf_ref(options->conf);
+        lane->route = options->route;
+        lane->number = options->number;
+        lane->registry = options->registry;
+        lane->stats = stats_route(options->stats, options->route->name);
+        lane->home.watchdog = options->watchdog;
+        lane->crashes = options->crashes;
+        lane->careful = options->crashes && crashes_was_one(options->crashes);
+        lane->on_done = options->on_done;
+        lane->user_data = options->user_data;
         build(lane);
         lane->thread = g_thread_new("lane", lane_thread, lane);
         return lane;

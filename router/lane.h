@@ -3,6 +3,7 @@
 
 #include "cluster/registry.h"
 #include "conf/conf.h"
+#include "router/crashes.h"
 #include "router/stats.h"
 #include "router/watchdog.h"
 
@@ -19,10 +20,21 @@
  */
 typedef struct Lane Lane;
 
-/* Starts the thread. @on_done is called once in the main loop after the lane has come to its end (lane_stop).
- */
-Lane *lane_new(Conf *conf, const ConfRoute *route, unsigned number, Registry *registry, Stats *stats,
-               Watchdog *watchdog, GSourceFunc on_done, void *user_data);
+/* What a lane lives on. All but conf must outlive it. */
+typedef struct {
+        Conf *conf;             /* the lane takes a reference */
+        const ConfRoute *route; /* of that conf */
+        unsigned number;        /* among the lanes of its route */
+        Registry *registry;
+        Stats *stats;
+        Watchdog *watchdog;
+        const Crashes *crashes; /* or NULL: nothing is known of crashes */
+        GSourceFunc on_done;    /* called once in the main loop after the lane has come to its end */
+        void *user_data;
+} LaneOptions;
+
+/* Starts the thread. */
+Lane *lane_new(const LaneOptions *options);
 
 /* Stop consuming, settle what is in flight, close. Returns at once; done after [broker] drain_deadline at the
  * latest. */

@@ -261,7 +261,10 @@ handle(Lane *lane, Intake *intake, Delivery *delivery)
                 lane_receive_reply(lane, relay_of(lane, intake), delivery);
                 return;
         case INTAKE_SHARED:
-                route(lane, delivery);
+                if (lane_is_poison(lane, delivery))
+                        lane_bury(lane, delivery, REASON_POISON);
+                else
+                        route(lane, delivery);
                 return;
         }
 }

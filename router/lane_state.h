@@ -19,6 +19,7 @@
  *     lane.c         the thread: connections, views, the turn
  *     lane_route.c   a message comes in: read, decide, choose its target
  *     lane_publish.c it goes out, and what the broker says of it
+ *     lane_careful.c after a crash: one message at a time
  *     lane_recall.c  what was done although the broker does not know it
  *     lane_flow.c    clusters: queues made, parking queues passed through
  *     lane_reply.c   callers: answered at once, or their replies copied back
@@ -31,9 +32,11 @@ struct Lane {
         Registry *registry;
         RouteStats *stats;
         GThread *thread;
-        LinkHome home; /* any thread writes to its wake_fd */
-        int stopping;  /* atomic, set by the main thread */
-        int done;      /* atomic, set by the lane */
+        LinkHome home;          /* any thread writes to its wake_fd */
+        int stopping;           /* atomic, set by the main thread */
+        int done;               /* atomic, set by the lane */
+        const Crashes *crashes; /* or NULL */
+        bool careful;           /* the last run crashed, and nothing was acknowledged since */
         GSourceFunc on_done;
         void *user_data;
 
@@ -87,6 +90,13 @@ void lane_hand_back(Lane *lane, Delivery *delivery);
 void lane_settle(Lane *lane, Delivery *delivery, Reason reason);
 /* Frees what the ledger has let go. */
 void lane_sweep_ledger(Lane *lane, Intake *intake);
+
+/* ---- lane_careful.c ---- */
+
+/* True if the message has crashed the router too often: it is put aside unread. */
+bool lane_is_poison(Lane *lane, const Delivery *delivery);
+/* After acknowledgements: once there was one, takes as many messages as usual. */
+void lane_end_care(Lane *lane);
 
 /* ---- lane_recall.c ---- */
 
