@@ -8,6 +8,8 @@ extern const Command status_commands[];
 extern const Command stats_commands[];
 extern const Command route_commands[];
 extern const Command explain_commands[];
+extern const Command dead_commands[];
+extern const Command parked_commands[];
 extern const Command cluster_commands[];
 extern const Command host_commands[];
 extern const Command db_commands[];
