@@ -202,9 +202,8 @@ static const struct {
         const char *queue; /* where a message goes; $N-I stands in front if it begins with a dot */
         const char *reason;
 } policy_rows[] = {
-    {"cluster:west", ".west", NULL},      {"cluster:east", ".east", NULL},
-    {"queue:$N-other", "$N-other", NULL}, {"park", "parked", "cluster"},
-    {"dead", "dead", "cluster"},
+    {"cluster:west", ".west", NULL}, {"cluster:east", ".east", NULL}, {"queue:$N-other", "$N-other", NULL},
+    {"park", "parked", "cluster"},   {"dead", "dead", "cluster"},
 };
 
 static void
