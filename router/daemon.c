@@ -35,6 +35,7 @@ struct Daemon {
         Registry *registry;
         Watchdog *watchdog;
         Crashes *crashes; /* or NULL */
+        ReplyBook *book;
         Recorder *recorder;
         Http *http;
         GMutex lanes_lock; /* the registry's thread wakes lanes */
@@ -81,6 +82,7 @@ start_lane(Daemon *daemon, const ConfRoute *route, unsigned number)
                                              .registry = daemon->registry,
                                              .stats = daemon->stats,
                                              .watchdog = daemon->watchdog,
+                                             .book = daemon->book,
                                              .crashes = daemon->crashes,
                                              .on_done = on_lane_done,
                                              .user_data = daemon});
@@ -199,6 +201,7 @@ daemon_new(Conf *conf, GError **error)
         if (!start_services(daemon, error))
                 return NULL;
         open_crashes(daemon);
+        daemon->book = reply_book_new(conf);
         start_missing(daemon);
         return g_steal_pointer(&daemon);
 }
@@ -215,6 +218,7 @@ daemon_free(Daemon *daemon)
         registry_free(daemon->registry); /* its thread wakes lanes, so it goes first */
         g_ptr_array_unref(daemon->lanes);
         watchdog_free(daemon->watchdog);
+        reply_book_free(daemon->book);
         crashes_close(daemon->crashes);
         stats_free(daemon->stats);
         conf_unref(daemon->conf);
@@ -318,6 +322,7 @@ reload(Daemon *daemon)
 
         daemon->conf = g_steal_pointer(&conf);
         stats_set_conf(daemon->stats, daemon->conf);
+        reply_book_follow(daemon->book, daemon->conf);
         stats_set_reload(daemon->stats, true, NULL);
         adopt_lanes(daemon, before);
         conf_unref(before);

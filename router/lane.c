@@ -385,6 +385,7 @@ lane_new(const LaneOptions *options)
         lane->registry = options->registry;
         lane->stats = stats_route(options->stats, options->route->name);
         lane->home.watchdog = options->watchdog;
+        lane->book = options->book;
         lane->crashes = options->crashes;
         lane->careful = options->crashes && crashes_was_one(options->crashes);
         lane->on_done = options->on_done;

@@ -4,6 +4,7 @@
 #include "cluster/registry.h"
 #include "conf/conf.h"
 #include "router/crashes.h"
+#include "router/reply_book.h"
 #include "router/stats.h"
 #include "router/watchdog.h"
 
@@ -28,6 +29,7 @@ typedef struct {
         Registry *registry;
         Stats *stats;
         Watchdog *watchdog;
+        ReplyBook *book;
         const Crashes *crashes; /* or NULL: nothing is known of crashes */
         GSourceFunc on_done;    /* called once in the main loop after the lane has come to its end */
         void *user_data;

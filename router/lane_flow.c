@@ -273,7 +273,7 @@ static void
 tend(Lane *lane, Flow *flow)
 {
         if (flow->relay && lane->stop_us == 0)
-                relay_tend(flow->relay, lane->route->prefetch, lane->now_us);
+                lane_tend_relay(lane, flow);
         try_closing(lane, flow);
         if (flow->passing && !flow_is_common(flow) && !flow_is_usable(flow, lane->view))
                 lane_break_pass(lane, flow);

@@ -10,6 +10,7 @@
 #include "router/publication.h"
 #include "router/recall.h"
 #include "router/relay.h"
+#include "router/reply_book.h"
 #include "router/target.h"
 
 /*
@@ -32,9 +33,10 @@ struct Lane {
         Registry *registry;
         RouteStats *stats;
         GThread *thread;
-        LinkHome home;          /* any thread writes to its wake_fd */
-        int stopping;           /* atomic, set by the main thread */
-        int done;               /* atomic, set by the lane */
+        LinkHome home; /* any thread writes to its wake_fd */
+        int stopping;  /* atomic, set by the main thread */
+        int done;      /* atomic, set by the lane */
+        ReplyBook *book;
         const Crashes *crashes; /* or NULL */
         bool careful;           /* the last run crashed, and nothing was acknowledged since */
         GSourceFunc on_done;
@@ -135,6 +137,8 @@ void lane_count_answer(Lane *lane, const Delivery *delivery);
 void lane_note_caller(Delivery *delivery, const Flow *flow, const Envelope *envelope);
 /* Makes the reply queue on the cluster's side, unless done or not needed. False if that must wait. */
 bool lane_prepare_reply(Lane *lane, Delivery *delivery);
+/* Consumes the reply queues that callers wait on. */
+void lane_tend_relay(Lane *lane, Flow *flow);
 /* A reply came in. */
 void lane_receive_reply(Lane *lane, Relay *relay, Delivery *delivery);
 /* The caller's queue is gone: the reply is dropped, and no more are fetched. */
