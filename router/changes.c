@@ -127,8 +127,10 @@ look_at_cluster(Changes *changes, const ViewCluster *before, const ViewCluster *
                                                     : "drained",
                      after->usable->len, after->hosts->len, reason ? ": " : "", reason ? reason : "");
         else if (before->usable->len != after->usable->len)
-                note(changes, CHANGE_HOSTS, after->name, "%u of %u hosts usable, was %u", after->usable->len,
-                     after->hosts->len, before->usable->len);
+                note(changes,
+                     after->usable->len < before->usable->len ? CHANGE_HOSTS_LOST : CHANGE_HOSTS_FOUND,
+                     after->name, "%u of %u hosts usable, was %u", after->usable->len, after->hosts->len,
+                     before->usable->len);
 }
 
 static const ViewCluster *

@@ -23,7 +23,8 @@ enum { CHANGES_MAX = 100, CHANGE_TEXT_BYTES = 240 };
         X(CLUSTER_UP, "cluster_up", "good")                                                                  \
         X(CLUSTER_DOWN, "cluster_down", "bad")                                                               \
         X(CLUSTER_DRAINED, "cluster_drained", "warning")                                                     \
-        X(HOSTS, "hosts", "info")                                                                            \
+        X(HOSTS_LOST, "hosts_lost", "warning")                                                               \
+        X(HOSTS_FOUND, "hosts_found", "good")                                                                \
         X(BROKER_LOST, "broker_lost", "bad")                                                                 \
         X(BROKER_FOUND, "broker_found", "good")                                                              \
         X(SOURCE_LOST, "source_lost", "bad")                                                                 \

@@ -4,9 +4,11 @@
  * pages and nothing is copied or held in memory.
  */
 #include "router/web.h"
-#include "router/web_resource.h"
 
+#include <gio/gio.h>
 #include <string.h>
+
+GResource *web_get_resource(void); /* made by the build from web/web.gresource.xml */
 
 static const struct {
         const char *path;

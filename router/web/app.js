@@ -191,6 +191,7 @@ function fillCluster(card, cluster, data, perSecond) {
   setPill(head.children[1], cluster.state);
   const usable = cluster.hosts_total > 0 ? `${cluster.usable} of ${cluster.hosts_total} hosts usable` : "";
   setText(reason, [usable, cluster.state === "down" ? "" : cluster.reason, ...flows].filter(Boolean).join("; "));
+  reason.className = `reason ${cluster.usable < cluster.hosts_total ? "warning-text" : "quiet"}`;
   const values = [shownRate(perSecond((stats) => deliveredTo(stats, cluster.cluster))),
     count(deliveredTo(data.stats, cluster.cluster)), count(parked)];
   [...numbers.querySelectorAll("dd")].forEach((value, index) => setText(value, values[index]));
@@ -303,8 +304,13 @@ function alertsOf(data) {
   ].filter(Boolean);
 }
 
-function showAlerts(alerts) {
-  keep($("alerts"), alerts, (text) => text, (text) => node("li", "", text), () => {});
+/* The age changes each second: it is shown, but not read out each time. */
+function showAlerts(alerts, age = "") {
+  const make = (text) => node("li", "", node("span", "", text), node("span"));
+  keep($("alerts"), alerts, (text) => text, make, (item) => {
+    item.lastChild.ariaHidden = "true";
+    setText(item.lastChild, age);
+  });
 }
 
 function show(data) {
@@ -351,7 +357,7 @@ function tellFreshness() {
     : age <= 3 ? "live" : `data of ${age} s ago`);
   if (!state.failed) return;
   setPill($("state"), "not reachable");
-  showAlerts([known ? `router not reachable, last data ${age} s ago` : "router not reachable"]);
+  showAlerts(["router not reachable"], known ? `, last data ${age} s ago` : "");
 }
 
 async function loop() {

@@ -123,6 +123,7 @@ const Charts = (() => {
       return { item, value };
     });
     chart.list.replaceChildren(...chart.legend.map((entry) => entry.item));
+    if (!chart.legend.length) chart.list.append(make("li", "none", "nothing in this time"));
   }
 
   /* @series: [{name, colour (1 to 8), dashed, values}]; @window: one of /api/v1/history; @span: seconds shown. */

@@ -20,14 +20,14 @@ import demo
 RATE = 250
 
 
-def start_agents(site, cluster):
-    for host in demo.CLUSTERS[cluster]:
+def start_agents(site, cluster, hosts):
+    for host in hosts:
         conf = os.path.join(site.folder, f"agent-{host}.conf")
         site.start(f"cluster-agent {host}", ["cluster-agent", "-c", conf, "--", *worker(cluster)])
 
 
-def stop_agents(site, cluster):
-    for host in demo.CLUSTERS[cluster]:
+def stop_agents(site, hosts):
+    for host in hosts:
         process = site.programs.pop(f"cluster-agent {host}")
         process.terminate()
         process.wait()
@@ -38,14 +38,17 @@ def worker(cluster):
 
 
 def play(site, seconds):
-    """West goes down for a while; before its end one host of east stays away."""
+    """West goes down for a while; near the end a host of east stays away."""
+    west, east = demo.CLUSTERS["west"], demo.CLUSTERS["east"]
     time.sleep(seconds * 0.35)
-    stop_agents(site, "west")
+    stop_agents(site, west)
     time.sleep(seconds * 0.15)
-    start_agents(site, "west")
+    start_agents(site, "west", west)
     time.sleep(seconds * 0.15)
     site.programs["cluster-routerd"].send_signal(signal.SIGHUP)
-    time.sleep(seconds * 0.35)
+    time.sleep(seconds * 0.2)
+    stop_agents(site, east[:1])
+    time.sleep(seconds * 0.15)
     site.check_running()
 
 
@@ -69,7 +72,7 @@ def shoot(site, arguments):
                     for scheme in ("light", "dark"):
                         take(driver, f"{arguments.path}-{width}-{scheme}.png", width, 900, scheme, True)
             else:
-                take(driver, arguments.path, 1360, 1150, "light", False)
+                take(driver, arguments.path, 1360, 1290, "light", False)
             for entry in driver.get_log("browser"):
                 print(f"screenshot: the browser says: {entry['message']}", file=sys.stderr)
         finally:

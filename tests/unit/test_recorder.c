@@ -17,12 +17,14 @@ typedef struct {
 
 static const int64_t START_US = 1000 * (int64_t)G_USEC_PER_SEC;
 
+/* East with two hosts, so many of them usable. */
 static void
-set_view(Fixture *fixture, bool usable, bool drained)
+set_view(Fixture *fixture, unsigned usable, bool drained)
 {
-        ViewHost host = {.name = (char *)"10.0.0.1", .usable = usable, .alive = usable, .since_us = 1};
+        ViewHost hosts[] = {{.name = (char *)"10.0.0.1", .usable = usable > 0, .since_us = 1},
+                            {.name = (char *)"10.0.0.2", .usable = usable > 1, .since_us = 1}};
         ViewInput input = {
-            .name = "east", .drained = drained, .drain_reason = "new disks", .hosts = &host, .n_hosts = 1};
+            .name = "east", .drained = drained, .drain_reason = "new disks", .hosts = hosts, .n_hosts = 2};
         View *before = fixture->view;
 
         fixture->view = view_new(&input, 1, false, before);
@@ -36,7 +38,7 @@ set_up(Fixture *fixture, gconstpointer data)
         fixture->now_us = START_US;
         fixture->recorder = recorder_new(START_US);
         fixture->registry = (RegistryStatus){.redis = SOURCE_OK, .mysql = SOURCE_OFF};
-        set_view(fixture, true, false);
+        set_view(fixture, 2, false);
 }
 
 static void
@@ -98,8 +100,11 @@ kinds_of(Fixture *fixture)
         GString *kinds = g_string_new(NULL);
         size_t i;
 
-        json_array_foreach(json_object_get(document, "changes"), i, change) g_string_append_printf(
-            kinds, "%s%s", i ? " " : "", json_string_value(json_object_get(change, "kind")));
+        json_array_foreach(json_object_get(document, "changes"), i, change)
+        {
+                g_string_append_printf(kinds, "%s%s", i ? " " : "",
+                                       json_string_value(json_object_get(change, "kind")));
+        }
         json_decref(document);
         return g_string_free(kinds, FALSE);
 }
@@ -181,14 +186,25 @@ test_clusters_going_up_and_down_are_noted(Fixture *fixture, gconstpointer data)
         look_after(fixture, 1000);
         look_after(fixture, 1000);
         assert_kinds(fixture, "start");
-        set_view(fixture, false, false);
+        set_view(fixture, 0, false);
         look_after(fixture, 1000);
         look_after(fixture, 1000);
-        set_view(fixture, true, false);
+        set_view(fixture, 2, false);
         look_after(fixture, 1000);
-        set_view(fixture, true, true);
+        set_view(fixture, 2, true);
         look_after(fixture, 1000);
         assert_kinds(fixture, "start cluster_down cluster_up cluster_drained");
+}
+
+static void
+test_hosts_lost_and_found_are_noted(Fixture *fixture, gconstpointer data)
+{
+        look_after(fixture, 1000);
+        set_view(fixture, 1, false);
+        look_after(fixture, 1000);
+        set_view(fixture, 2, false);
+        look_after(fixture, 1000);
+        assert_kinds(fixture, "start hosts_lost hosts_found");
 }
 
 static void
@@ -254,6 +270,7 @@ main(int argc, char **argv)
             {"/recorder/percentiles_are_of_their_step_alone", test_percentiles_are_of_their_step_alone},
             {"/recorder/parked_is_what_stands_in_the_queue", test_parked_is_what_stands_in_the_queue},
             {"/recorder/clusters_going_up_and_down_are_noted", test_clusters_going_up_and_down_are_noted},
+            {"/recorder/hosts_lost_and_found_are_noted", test_hosts_lost_and_found_are_noted},
             {"/recorder/lost_sources_brokers_and_reloads_are_noted",
              test_lost_sources_brokers_and_reloads_are_noted},
             {"/recorder/connection_lost_between_two_looks_is_noted",
