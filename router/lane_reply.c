@@ -11,6 +11,8 @@
 #include "router/lane_state.h"
 #include "router/topology.h"
 
+enum { NOTE_EVERY_US = 60 * 1000 * 1000, TEND_AT_ONCE = 16 };
+
 bool
 lane_answer(Lane *lane, Delivery *delivery, const Envelope *envelope, const char *cluster, Reason reason)
 {
@@ -69,6 +71,16 @@ declare_reply_queue(Lane *lane, Outlet *outlet, RelayQueue *queue)
         return true;
 }
 
+/* Once a minute: so the book knows which names are in use. */
+static void
+write_down(Lane *lane, const Flow *flow, RelayQueue *queue)
+{
+        if (queue->noted_us != 0 && lane->now_us - queue->noted_us < NOTE_EVERY_US)
+                return;
+        queue->noted_us = lane->now_us;
+        reply_book_note(lane->book, flow->name, queue->name);
+}
+
 bool
 lane_prepare_reply(Lane *lane, Delivery *delivery)
 {
@@ -81,13 +93,46 @@ lane_prepare_reply(Lane *lane, Delivery *delivery)
 
         if (!queue || queue->refused)
                 return true;
+        write_down(lane, flow, queue);
         if (queue->declared == link_generation(outlet_link(flow->destination.outlet)))
                 return true;
         if (!declare_reply_queue(lane, flow->destination.outlet, queue))
                 return false;
-        /* Now, since nothing might wake the lane between the request and its reply. */
+        /* At once: the lane may take a nap between the request and its reply. */
         relay_consume(flow->relay, queue, lane->route->prefetch);
         return true;
+}
+
+/* Names that other routers, or our own earlier run, have written down. */
+static void
+learn_names(Lane *lane, Flow *flow)
+{
+        g_autoptr(GPtrArray) names = reply_book_names(lane->book, flow->name);
+
+        flow->relay->book_generation = reply_book_generation(lane->book);
+        for (unsigned i = 0; i < names->len; i++) {
+                const char *name = g_ptr_array_index(names, i);
+
+                if (can_be_relayed(name) && !g_hash_table_contains(flow->relay->names, name))
+                        relay_queue(flow->relay, name, lane->now_us);
+        }
+}
+
+void
+lane_tend_relay(Lane *lane, Flow *flow)
+{
+        RelayQueue *queue;
+
+        if (flow->relay->book_generation != reply_book_generation(lane->book))
+                learn_names(lane, flow);
+        /* Declared right before it is consumed: to consume a queue that has expired meanwhile would close the
+         * channel. */
+        for (unsigned i = 0; i < TEND_AT_ONCE && (queue = relay_next_waiting(flow->relay, lane->now_us));
+             i++) {
+                if (!declare_reply_queue(lane, flow->destination.outlet, queue))
+                        return;
+                relay_consume(flow->relay, queue, lane->route->prefetch);
+        }
 }
 
 void
@@ -113,8 +158,11 @@ lane_lose_caller(Lane *lane, Delivery *delivery)
         for (unsigned i = 0; delivery->relay && i < lane->flows->len; i++) {
                 const Flow *flow = g_ptr_array_index(lane->flows, i);
 
-                if (flow->relay && relay_by_number(flow->relay, delivery->relay->number) == delivery->relay)
-                        relay_let_go(flow->relay, delivery->relay);
+                if (!flow->relay || relay_by_number(flow->relay, delivery->relay->number) != delivery->relay)
+                        continue;
+                reply_book_forget(lane->book, flow->name, delivery->relay->name);
+                delivery->relay->noted_us = 0;
+                relay_let_go(flow->relay, delivery->relay);
         }
         if (delivery->flight.ledger)
                 lane_count_answer(lane, delivery);

@@ -7,9 +7,6 @@
  */
 
 #include "router/relay.h"
-#include "router/topology.h"
-
-enum { TEND_AT_ONCE = 256 };
 
 static void
 relay_queue_free(void *data)
@@ -71,6 +68,7 @@ relay_queue(Relay *relay, const char *name, int64_t now_us)
                 g_hash_table_insert(relay->names, queue->name, queue);
         }
         queue->used_us = now_us;
+        queue->idle = false;
         return queue;
 }
 
@@ -89,6 +87,7 @@ relay_let_go(Relay *relay, RelayQueue *queue)
                 intake_cancel(relay->intake, queue->number);
         /* A new request declares and consumes it again. */
         queue->declared = queue->consumed = 0;
+        queue->idle = true;
 }
 
 static void
@@ -102,38 +101,37 @@ drop(Relay *relay, RelayQueue *queue)
         relay->queues->pdata[number] = NULL;
 }
 
-/* After a restart of its broker the queue is gone: to consume what is not there would close the channel. */
-void
-relay_consume(Relay *relay, RelayQueue *queue, unsigned prefetch)
+static bool
+is_waiting(const Relay *relay, const RelayQueue *queue)
 {
-        Link *link = intake_link(relay->intake);
-
-        if (queue->declared == 0 || queue->refused || link_state(link) != LINK_UP ||
-            queue->consumed == link_generation(link))
-                return;
-        queue->consumed = link_generation(link);
-        if (topology_remake_reply_queue(link, queue->name))
-                intake_consume(relay->intake, queue->number, queue->name, prefetch);
+        return !queue->idle && !queue->refused &&
+               queue->consumed != link_generation(intake_link(relay->intake));
 }
 
-static void
-tend(Relay *relay, RelayQueue *queue, unsigned prefetch, int64_t now_us)
+RelayQueue *
+relay_next_waiting(Relay *relay, int64_t now_us)
 {
-        if (now_us - queue->used_us > (int64_t)RELAY_UNUSED_S * G_USEC_PER_SEC && queue->in_hand == 0)
-                drop(relay, queue);
-        else
-                relay_consume(relay, queue, prefetch);
-}
-
-void
-relay_tend(Relay *relay, unsigned prefetch, int64_t now_us)
-{
-        for (unsigned i = 0; i < TEND_AT_ONCE && i < relay->queues->len; i++) {
+        if (link_state(intake_link(relay->intake)) != LINK_UP)
+                return NULL;
+        for (unsigned i = 0; i < relay->queues->len; i++) {
                 relay->look = (relay->look + 1) % relay->queues->len;
 
                 RelayQueue *queue = g_ptr_array_index(relay->queues, relay->look);
 
-                if (queue)
-                        tend(relay, queue, prefetch, now_us);
+                if (queue && now_us - queue->used_us > (int64_t)RELAY_UNUSED_S * G_USEC_PER_SEC &&
+                    queue->in_hand == 0)
+                        drop(relay, queue);
+                else if (queue && is_waiting(relay, queue))
+                        return queue;
         }
+        return NULL;
+}
+
+void
+relay_consume(Relay *relay, RelayQueue *queue, unsigned prefetch)
+{
+        if (link_state(intake_link(relay->intake)) != LINK_UP || !is_waiting(relay, queue))
+                return;
+        queue->consumed = link_generation(intake_link(relay->intake));
+        intake_consume(relay->intake, queue->number, queue->name, prefetch);
 }

@@ -20,6 +20,8 @@ struct RelayQueue {
         int number;        /* its consumer on the intake */
         int64_t used_us;   /* last request or reply */
         uint64_t declared; /* generation of the outlet it was declared through, 0: not yet */
+        bool idle;         /* its caller is gone: not consumed until it is asked for again */
+        int64_t noted_us;  /* when it was last written into the book */
         uint64_t consumed; /* generation of the intake's channel it is consumed on, 0: not */
         bool refused;      /* somebody else's queue has this name: no replies are copied */
         size_t in_hand;    /* replies without an outcome */
@@ -28,9 +30,10 @@ typedef struct RelayQueue RelayQueue;
 
 struct Relay {
         Intake *intake;
-        GPtrArray *queues; /* of RelayQueue * by number, NULL where one was dropped */
-        GHashTable *names; /* name -> RelayQueue * */
-        size_t look;       /* where the search for unused ones goes on */
+        GPtrArray *queues;        /* of RelayQueue * by number, NULL where one was dropped */
+        GHashTable *names;        /* name -> RelayQueue * */
+        uint64_t book_generation; /* of the names learned last */
+        size_t look;              /* where the search for unused ones goes on */
 };
 
 enum { RELAY_QUEUES_MAX = 4096, RELAY_UNUSED_S = 35 * 60 };
@@ -45,11 +48,11 @@ RelayQueue *relay_queue(Relay *relay, const char *name, int64_t now_us);
 /* The queue with that consumer number, or NULL. */
 RelayQueue *relay_by_number(const Relay *relay, int number);
 
-/* Begins to consume a queue that is declared, unless that is done or must wait for the connection. */
+/* The next queue that has to be declared and consumed on the channel there is now, or NULL. Drops unused ones
+ * on its way. */
+RelayQueue *relay_next_waiting(Relay *relay, int64_t now_us);
+/* It is declared: consumes it, unless that is done, refused or must wait for the connection. */
 void relay_consume(Relay *relay, RelayQueue *queue, unsigned prefetch);
-
-/* The same for all of them, a part at each call; drops those that were not used for RELAY_UNUSED_S. */
-void relay_tend(Relay *relay, unsigned prefetch, int64_t now_us);
 
 /* The caller is gone: consumes no more; the queue expires by itself unless it is used again. */
 void relay_let_go(Relay *relay, RelayQueue *queue);

@@ -104,35 +104,18 @@ topology_ensure_queue(amqp_connection_state_t connection, amqp_channel_t channel
         return result;
 }
 
-static amqp_table_entry_t
-reply_expires(void)
-{
-        /* A minute more than oslo.messaging gives its own queues, so that none of these is taken for ours. */
-        return (amqp_table_entry_t){
-            .key = amqp_cstring_bytes("x-expires"),
-            .value = {.kind = AMQP_FIELD_KIND_I32, .value.i32 = TOPOLOGY_REPLY_EXPIRES_MS}};
-}
-
 TopologyResult
 topology_ensure_reply_queue(amqp_connection_state_t connection, amqp_channel_t channel, const char *queue,
                             GError **error)
 {
-        amqp_table_entry_t expires = reply_expires();
+        /* A minute more than oslo.messaging gives its own queues, so that none of these is taken for ours. */
+        amqp_table_entry_t expires = {
+            .key = amqp_cstring_bytes("x-expires"),
+            .value = {.kind = AMQP_FIELD_KIND_I32, .value.i32 = TOPOLOGY_REPLY_EXPIRES_MS}};
         amqp_table_t arguments = {.num_entries = 1, .entries = &expires};
         amqp_queue_declare_ok_t state;
 
         return declare_queue(connection, channel, queue, QUEUE_TRANSIENT, &arguments, &state, error);
-}
-
-bool
-topology_remake_reply_queue(Link *link, const char *queue)
-{
-        amqp_table_entry_t expires = reply_expires();
-        amqp_queue_declare_t declare = {.queue = amqp_cstring_bytes(queue),
-                                        .nowait = 1,
-                                        .arguments = {.num_entries = 1, .entries = &expires}};
-
-        return link_send(link, LINK_CHANNEL, AMQP_QUEUE_DECLARE_METHOD, &declare);
 }
 
 TopologyResult

@@ -2,7 +2,6 @@
 #pragma once
 
 #include "conf/conf.h"
-#include "router/link.h"
 
 #include <amqp.h>
 #include <glib.h>
@@ -38,9 +37,6 @@ TopologyResult topology_ensure_queue(amqp_connection_state_t connection, amqp_ch
 enum { TOPOLOGY_REPLY_EXPIRES_MS = 31 * 60 * 1000 };
 TopologyResult topology_ensure_reply_queue(amqp_connection_state_t connection, amqp_channel_t channel,
                                            const char *queue, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* The same on LINK_CHANNEL, without waiting: for a queue that was made once and that the broker may have
- * forgotten since. False if the connection failed. */
-bool topology_remake_reply_queue(Link *link, const char *queue);
 
 /* Looks at the queue without making it. */
 TopologyResult topology_look(amqp_connection_state_t connection, amqp_channel_t channel, const char *queue,
