@@ -113,7 +113,8 @@ answer_new(const Envelope *envelope, const Message *request, const char *address
         g_assert(length > 0);
         encoded.len = (size_t)length;
         answer = message_new(amqp_empty_bytes, bytes_of(address), encoded, strlen(body));
-        if (!answer || !message_append(answer, bytes_of(body)))
+        g_assert(answer);
+        if (!message_append(answer, bytes_of(body)))
                 g_assert_not_reached();
         answer->received_us = request->received_us;
         free(body);

@@ -24,8 +24,9 @@ enum {
         READ_MORE =
             128, /* of other intakes: more than is parked meanwhile, so that parking queues come to an end */
         TICK_US = 20 * 1000,
-        SLEEP_BUSY_MS = 20, /* while something waits for its time */
-        SLEEP_MS = 500,     /* else; heartbeats must be served */
+        STUCK_GRACE_US = 5 * 1000 * 1000, /* what a single destination holds is parked before */
+        SLEEP_BUSY_MS = 20,               /* while something waits for its time */
+        SLEEP_MS = 500,                   /* else; heartbeats must be served */
 };
 
 /* ---- connections ---- */
@@ -70,23 +71,27 @@ tell_statistics(Lane *lane)
                 report(lane, error);
 }
 
-/* Nothing can be published: after the hold time all deliveries go back to the broker, and none is taken. */
+/*
+ * Nothing gets through: after the hold time all deliveries go back to the broker. Whether the connection says
+ * so (lost, blocked) or only confirms nothing is the same.
+ */
 static void
 guard_against_stuck(Lane *lane, bool can_publish)
 {
-        if (can_publish) {
-                lane->stuck_us = 0;
-                return;
-        }
-        if (lane->stuck_us == 0)
+        bool idle = can_publish && ledger_open_count(intake_ledger(lane->shared)) == 0;
+
+        if (idle || lane->settled || lane->stuck_us == 0)
                 lane->stuck_us = lane->now_us;
-        if (lane->now_us - lane->stuck_us < lane->conf->hold_time_ms * 1000)
+        lane->settled = false;
+        if (lane->now_us - lane->stuck_us < lane->conf->hold_time_ms * 1000 + STUCK_GRACE_US)
                 return;
-        if (link_state(intake_link(lane->shared)) == LINK_UP)
-                link_fail(intake_link(lane->shared),
-                          "nothing can be published: messages stay in their queue");
-        if (link_state(intake_link(lane->parking)) == LINK_UP)
-                link_fail(intake_link(lane->parking), "nothing can be published");
+        lane->stuck_us = lane->now_us;
+        for (unsigned i = 0; i < lane->intakes->len; i++) {
+                Link *in = intake_link(g_ptr_array_index(lane->intakes, i));
+
+                if (link_state(in) == LINK_UP)
+                        link_fail(in, "nothing can be published: messages stay in their queue");
+        }
 }
 
 static void
@@ -165,15 +170,17 @@ turn(Lane *lane)
         tend_links(lane);
         follow_registry(lane);
         busy |= lane_collect(lane);
+        /* Before anything is published: a broker under an alarm answers no declares after the first publish.
+         */
+        if (lane->now_us >= lane->tick_us) {
+                lane->tick_us = lane->now_us + TICK_US;
+                lane_tend_flows(lane);
+        }
         lane_flush(lane);
         for (unsigned i = lane->intakes->len; i-- > 0;)
                 busy |=
                     read_intake(lane, g_ptr_array_index(lane->intakes, i), i == 0 ? READ_SHARED : READ_MORE);
         busy |= lane_collect(lane);
-        if (lane->now_us >= lane->tick_us) {
-                lane->tick_us = lane->now_us + TICK_US;
-                lane_tend_flows(lane);
-        }
         read_clock(lane);
         for (unsigned i = 0; i < lane->intakes->len; i++) {
                 intake_flush(g_ptr_array_index(lane->intakes, i), lane->now_us);

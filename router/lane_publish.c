@@ -305,6 +305,27 @@ on_returned(Lane *lane, Delivery *delivery)
         try_later(lane, delivery);
 }
 
+/*
+ * The exchange is not there, or not for us. If all messages of the cluster go to that one, there is no use in
+ * trying each: every try closes the channel and makes a windowful of possible duplicates.
+ */
+static void
+park_refused(Lane *lane, Delivery *delivery, uint16_t code)
+{
+        Target *target = delivery->target;
+        bool all = code == AMQP_NOT_FOUND || code == AMQP_ACCESS_REFUSED;
+
+        if (all && target->kind == TARGET_DESTINATION && !strchr(target->exchange, '{')) {
+                if (target->flow->state == FLOW_OPEN || target->flow->passing)
+                        lane_give_up(lane, target->flow);
+                if (delivery->origin == target->flow) {
+                        lane_hand_back(lane, delivery);
+                        return;
+                }
+        }
+        park_alone(lane, delivery, REASON_UNROUTABLE);
+}
+
 static void
 on_refused(Lane *lane, Delivery *delivery, const OutletEvent *event)
 {
@@ -320,7 +341,7 @@ on_refused(Lane *lane, Delivery *delivery, const OutletEvent *event)
         else if (too_large)
                 lane_bury(lane, delivery, REASON_TOO_LARGE);
         else
-                park_alone(lane, delivery, REASON_UNROUTABLE);
+                park_refused(lane, delivery, event->code);
 }
 
 static void

@@ -58,6 +58,7 @@ lane_settle(Lane *lane, Delivery *delivery, Reason reason)
         atomic_store_explicit(&lane->stats->progress_us, lane->now_us, memory_order_relaxed);
         if (!delivery->relay)
                 histogram_add(&lane->stats->hop, lane->now_us - delivery->message->received_us);
+        lane->settled = true;
         ledger_settle(&delivery->flight, lane->now_us);
 }
 

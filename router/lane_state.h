@@ -75,6 +75,7 @@ struct Lane {
         int64_t now_us;
         int64_t now_unix_ms;
         int64_t tick_us;  /* when the slow work is due again */
+        bool settled;     /* something got its outcome since the last look */
         int64_t stuck_us; /* since when nothing can be published, 0: it can */
         int64_t stop_us;  /* when stopping began, 0: not stopping */
         bool cancelled;   /* the shared queue sends nothing more */

@@ -17,7 +17,7 @@
 #define YEAR_10000_UNIX_S G_GINT64_CONSTANT(253402300800)
 
 enum { DIGITS_MAX = 15 /* of milliseconds: as microseconds they still fit */, FRAME_OVERHEAD_BYTES = 20 };
-enum { OWN_ENTRIES = 16, OWN_BYTES = 2048, TEXT_BYTES = 48, PERSISTENT = 2 };
+enum { OWN_ENTRIES = 24, OWN_BYTES = 2048, TEXT_BYTES = 48, PERSISTENT = 2 };
 
 struct Publication {
         amqp_basic_properties_t properties;

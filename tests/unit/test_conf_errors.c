@@ -412,7 +412,7 @@ static void
 append_times(GString *text, const char *format, int count)
 {
         for (int i = 0; i < count; i++)
-                g_string_append_printf(text, format, i, i);
+                g_string_append_printf(text, format, i, i); /* cppcheck-suppress wrongPrintfScanfArgNum */
 }
 
 static void
