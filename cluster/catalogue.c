@@ -44,19 +44,6 @@ catalogue_thread_end(void)
         mysql_thread_end();
 }
 
-void
-catalogue_cluster_free(CatalogueCluster *cluster)
-{
-        if (cluster == NULL)
-                return;
-        g_free(cluster->name);
-        g_free(cluster->state_reason);
-        g_free(cluster->state_since);
-        g_free(cluster->created_at);
-        g_free(cluster->deleted_at);
-        g_free(cluster);
-}
-
 /* What the operator can do about it, where the number tells. */
 static void
 add_remedy(unsigned code, GError **error)
@@ -64,8 +51,8 @@ add_remedy(unsigned code, GError **error)
         if (error == NULL || *error == NULL)
                 return;
         const char *remedy = NULL;
-        if (code == ER_NO_SUCH_TABLE)
-                remedy = "run \"clusterctl db sync\" to create the tables";
+        if (code == ER_NO_SUCH_TABLE || code == ER_BAD_FIELD_ERROR)
+                remedy = "run \"clusterctl db sync\" to bring the tables up to date";
         else if (code == ER_BAD_DB_ERROR)
                 remedy = "create the database first, with CREATE DATABASE";
         if (remedy == NULL)
@@ -84,42 +71,104 @@ run(Catalogue *catalogue, const char *sql, const char *const *parameters, MysqlR
         return code;
 }
 
+/* Tells the routers to read again. */
+static bool
+note_change(Catalogue *catalogue, GError **error)
+{
+        g_auto(MysqlResult) result = {0};
+        return run(catalogue, "UPDATE catalogue_change SET serial = serial + 1", NULL, &result, error) == 0;
+}
+
+bool
+catalogue_serial(Catalogue *catalogue, uint64_t *out_serial, GError **error)
+{
+        g_auto(MysqlResult) result = {0};
+        if (run(catalogue, "SELECT serial FROM catalogue_change", NULL, &result, error) != 0)
+                return false;
+        GStrv row = result.rows->len > 0 ? result.rows->pdata[0] : NULL;
+        *out_serial = row != NULL ? g_ascii_strtoull(row[0], NULL, 10) : 0;
+        return true;
+}
+
 static char *
 text_or_null(const char *text)
 {
         return *text != '\0' ? g_strdup(text) : NULL;
 }
 
+#define TIME_COLUMN(name) "DATE_FORMAT(" name ", '%Y-%m-%dT%TZ')"
+
 static CatalogueCluster *
 cluster_from_row(GStrv row)
 {
-        CatalogueCluster *cluster = g_new0(CatalogueCluster, 1);
-        cluster->id = g_ascii_strtoll(row[0], NULL, 10);
-        cluster->name = g_strdup(row[1]);
+        CatalogueCluster *cluster = catalogue_cluster_new(g_ascii_strtoll(row[0], NULL, 10), row[1]);
         cluster->deleted = strcmp(row[2], "0") != 0;
         cluster->drained = strcmp(row[3], "drain") == 0;
-        cluster->state_reason = text_or_null(row[4]);
-        cluster->state_since = text_or_null(row[5]);
-        cluster->created_at = text_or_null(row[6]);
-        cluster->deleted_at = text_or_null(row[7]);
+        cluster->state.reason = text_or_null(row[4]);
+        cluster->state.since = text_or_null(row[5]);
+        cluster->state.by = text_or_null(row[6]);
+        cluster->drain_to = text_or_null(row[7]);
+        cluster->created_at = text_or_null(row[8]);
+        cluster->deleted_at = text_or_null(row[9]);
         return cluster;
+}
+
+/* Both lists are in order of id. */
+static void
+add_hosts(GPtrArray *clusters, GPtrArray *rows)
+{
+        guint next = 0;
+        for (guint i = 0; i < rows->len; i++) {
+                GStrv row = rows->pdata[i];
+                int64_t id = g_ascii_strtoll(row[0], NULL, 10);
+                CatalogueState state = {.reason = row[2], .since = row[3], .by = row[4]};
+                while (next < clusters->len && ((CatalogueCluster *)clusters->pdata[next])->id < id)
+                        next++;
+                if (next < clusters->len && ((CatalogueCluster *)clusters->pdata[next])->id == id)
+                        catalogue_add_host(clusters->pdata[next], row[1], &state);
+        }
 }
 
 GPtrArray *
 catalogue_list(Catalogue *catalogue, bool with_deleted, GError **error)
 {
-        static const char sql[] = "SELECT id, name, deleted, state, state_reason,"
-                                  " DATE_FORMAT(state_since, '%Y-%m-%dT%TZ'),"
-                                  " DATE_FORMAT(created_at, '%Y-%m-%dT%TZ'),"
-                                  " DATE_FORMAT(deleted_at, '%Y-%m-%dT%TZ')"
-                                  " FROM clusters WHERE deleted = 0 OR ? = '1' ORDER BY id";
+        static const char sql[] =
+            "SELECT id, name, deleted, state, state_reason, " TIME_COLUMN(
+                "state_since") ", state_by, drain_to, " TIME_COLUMN("created_at") ", " TIME_COLUMN("deleted_"
+                                                                                                   "at") " FR"
+                                                                                                         "OM "
+                                                                                                         "clu"
+                                                                                                         "ste"
+                                                                                                         "rs "
+                                                                                                         "WHE"
+                                                                                                         "RE "
+                                                                                                         "del"
+                                                                                                         "ete"
+                                                                                                         "d "
+                                                                                                         "= "
+                                                                                                         "0 "
+                                                                                                         "OR "
+                                                                                                         "? "
+                                                                                                         "= "
+                                                                                                         "'1'"
+                                                                                                         " OR"
+                                                                                                         "DER"
+                                                                                                         " BY"
+                                                                                                         " i"
+                                                                                                         "d";
+        static const char hosts_sql[] = "SELECT cluster_id, host, state_reason, " TIME_COLUMN(
+            "state_since") ", state_by"
+                           " FROM host_state WHERE state = 'drain' ORDER BY cluster_id, host";
         const char *parameters[] = {with_deleted ? "1" : "0", NULL};
         g_auto(MysqlResult) result = {0};
-        if (run(catalogue, sql, parameters, &result, error) != 0)
+        g_auto(MysqlResult) hosts = {0};
+        if (run(catalogue, sql, parameters, &result, error) != 0 ||
+            run(catalogue, hosts_sql, NULL, &hosts, error) != 0)
                 return NULL;
         GPtrArray *clusters = g_ptr_array_new_with_free_func((GDestroyNotify)catalogue_cluster_free);
         for (guint i = 0; i < result.rows->len; i++)
                 g_ptr_array_add(clusters, cluster_from_row(result.rows->pdata[i]));
+        add_hosts(clusters, hosts.rows);
         return clusters;
 }
 
@@ -138,7 +187,7 @@ catalogue_create(Catalogue *catalogue, const char *name, int64_t *out_id, GError
                 return CATALOGUE_FAILED;
         }
         *out_id = (int64_t)result.insert_id;
-        return CATALOGUE_DONE;
+        return note_change(catalogue, error) ? CATALOGUE_DONE : CATALOGUE_FAILED;
 }
 
 CatalogueOutcome
@@ -150,7 +199,58 @@ catalogue_delete(Catalogue *catalogue, const char *name, GError **error)
         g_auto(MysqlResult) result = {0};
         if (run(catalogue, sql, parameters, &result, error) != 0)
                 return CATALOGUE_FAILED;
-        return result.affected > 0 ? CATALOGUE_DONE : CATALOGUE_MISSING;
+        if (result.affected == 0)
+                return CATALOGUE_MISSING;
+        return note_change(catalogue, error) ? CATALOGUE_DONE : CATALOGUE_FAILED;
+}
+
+/* Every cluster that is taken out has a row, one of the file alone too. */
+static bool
+ensure_row(Catalogue *catalogue, const char *cluster, GError **error)
+{
+        const char *parameters[] = {cluster, NULL};
+        g_auto(MysqlResult) result = {0};
+        return run(catalogue, "INSERT IGNORE INTO clusters (name) VALUES (?)", parameters, &result, error) ==
+               0;
+}
+
+bool
+catalogue_set_state(Catalogue *catalogue, const char *cluster, bool drain, const char *reason, const char *by,
+                    const char *drain_to, GError **error)
+{
+        static const char drain_sql[] =
+            "UPDATE clusters SET state_since = IF(state = 'drain', state_since, CURRENT_TIMESTAMP),"
+            " state = 'drain', state_reason = ?, state_by = ?, drain_to = NULLIF(?, '')"
+            " WHERE name = ? AND deleted = 0";
+        static const char resume_sql[] =
+            "UPDATE clusters SET state_since = IF(state = 'ready', state_since, CURRENT_TIMESTAMP),"
+            " state = 'ready', state_reason = NULL, state_by = ?, drain_to = NULL"
+            " WHERE name = ? AND deleted = 0";
+        const char *of_drain[] = {reason, by, drain_to != NULL ? drain_to : "", cluster, NULL};
+        const char *of_resume[] = {by, cluster, NULL};
+        g_auto(MysqlResult) result = {0};
+        return ensure_row(catalogue, cluster, error) &&
+               run(catalogue, drain ? drain_sql : resume_sql, drain ? of_drain : of_resume, &result, error) ==
+                   0 &&
+               note_change(catalogue, error);
+}
+
+bool
+catalogue_set_host_state(Catalogue *catalogue, const char *cluster, const char *host, bool drain,
+                         const char *reason, const char *by, GError **error)
+{
+        static const char sql[] =
+            "INSERT INTO host_state (cluster_id, host, state, state_reason, state_since, state_by)"
+            " SELECT id, ?, ?, NULLIF(?, ''), CURRENT_TIMESTAMP, ? FROM clusters WHERE name = ? AND deleted "
+            "= 0"
+            " ON DUPLICATE KEY UPDATE"
+            " state_since = IF(host_state.state = VALUES(state), host_state.state_since, CURRENT_TIMESTAMP),"
+            " state = VALUES(state), state_reason = VALUES(state_reason), state_by = VALUES(state_by)";
+        const char *parameters[] = {
+            host, drain ? "drain" : "ready", reason != NULL ? reason : "", by, cluster, NULL};
+        g_auto(MysqlResult) result = {0};
+        return ensure_row(catalogue, cluster, error) &&
+               run(catalogue, sql, parameters, &result, error) == 0 && note_change(catalogue, error);
 }
 
 /* For statements without parameters whose result is one value, if any. */
@@ -187,10 +287,15 @@ run_all(Catalogue *catalogue, const char *sql, GError **error)
         g_auto(GStrv) statements = g_strsplit(sql, ";\n", -1);
         for (char **statement = statements; *statement != NULL; statement++) {
                 g_auto(MysqlResult) result = {0};
+                g_autoptr(GError) failure = NULL;
                 if (*g_strstrip(*statement) == '\0')
                         continue;
-                if (run(catalogue, *statement, NULL, &result, error) != 0)
+                unsigned code = run(catalogue, *statement, NULL, &result, &failure);
+                /* MySQL has no ADD COLUMN IF NOT EXISTS. */
+                if (code != 0 && code != ER_DUP_FIELDNAME) {
+                        g_propagate_error(error, g_steal_pointer(&failure));
                         return false;
+                }
         }
         return true;
 }

@@ -16,14 +16,28 @@
  */
 typedef struct Catalogue Catalogue;
 
+/* Who took something out, why and since when; each may be NULL. */
+typedef struct {
+        char *reason;
+        char *since; /* as "2026-01-31T12:00:00Z" */
+        char *by;
+} CatalogueState;
+
+/* A host that is taken out. */
+typedef struct {
+        char *name;
+        CatalogueState state;
+} CatalogueHost;
+
 typedef struct {
         int64_t id;
         char *name; /* as it stands in the table: perhaps not a legal name */
         bool deleted;
-        bool drained;       /* state = drain */
-        char *state_reason; /* or NULL */
-        char *state_since;  /* times as "2026-01-31T12:00:00Z", or NULL */
-        char *created_at;
+        bool drained; /* state = drain */
+        CatalogueState state;
+        char *drain_to;   /* the cluster that gets what is new meanwhile, or NULL */
+        GPtrArray *hosts; /* of CatalogueHost *: those taken out */
+        char *created_at; /* times as above, or NULL */
         char *deleted_at;
 } CatalogueCluster;
 
@@ -43,6 +57,10 @@ void catalogue_thread_end(void);
 
 void catalogue_cluster_free(CatalogueCluster *cluster); /* NULL is fine */
 
+CatalogueCluster *catalogue_cluster_copy(const CatalogueCluster *from) G_GNUC_WARN_UNUSED_RESULT;
+CatalogueCluster *catalogue_cluster_new(int64_t id, const char *name) G_GNUC_WARN_UNUSED_RESULT;
+void catalogue_add_host(CatalogueCluster *cluster, const char *host, const CatalogueState *state);
+
 /* All clusters in order of id, as an array of CatalogueCluster *; NULL on failure. */
 GPtrArray *catalogue_list(Catalogue *catalogue, bool with_deleted, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
@@ -53,6 +71,20 @@ CatalogueOutcome catalogue_create(Catalogue *catalogue, const char *name, int64_
 /* Soft: the row stays, marked as deleted. */
 CatalogueOutcome catalogue_delete(Catalogue *catalogue, const char *name,
                                   GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/*
+ * Takes a cluster out, or with @drain false back in. Of a cluster that is out already, the time stays. A
+ * cluster without a row, one of the file alone, gets one. @drain_to may be NULL.
+ */
+bool catalogue_set_state(Catalogue *catalogue, const char *cluster, bool drain, const char *reason,
+                         const char *by, const char *drain_to, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* The same for one host. */
+bool catalogue_set_host_state(Catalogue *catalogue, const char *cluster, const char *host, bool drain,
+                              const char *reason, const char *by, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* A number that grows with every change made through the calls above. */
+bool catalogue_serial(Catalogue *catalogue, uint64_t *out_serial, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* The last migration applied, 0 for an empty database. */
 bool catalogue_version(Catalogue *catalogue, unsigned *out_version, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -56,19 +56,6 @@ list_sources(const Conf *conf, GPtrArray *rows)
         return sources;
 }
 
-static CatalogueCluster *
-row_copy(const CatalogueCluster *from)
-{
-        CatalogueCluster *row = g_new(CatalogueCluster, 1);
-        *row = *from;
-        row->name = g_strdup(from->name);
-        row->state_reason = g_strdup(from->state_reason);
-        row->state_since = g_strdup(from->state_since);
-        row->created_at = g_strdup(from->created_at);
-        row->deleted_at = g_strdup(from->deleted_at);
-        return row;
-}
-
 static void
 warn_illegal(const CatalogueCluster *row, GPtrArray *warnings)
 {
@@ -96,7 +83,7 @@ merge_select_rows(const Conf *conf, GPtrArray *rows, GPtrArray *warnings)
                                                                   " is ignored: it is the second cluster %s",
                                                                   row->id, row->name));
                 else
-                        g_ptr_array_add(selected, row_copy(row));
+                        g_ptr_array_add(selected, catalogue_cluster_copy(row));
         }
 
         g_autoptr(GHashTable) in_file = index_file(conf);
@@ -126,11 +113,21 @@ merge_questions(const Conf *conf, GPtrArray *rows)
         return questions;
 }
 
+static bool
+is_taken_out(const CatalogueCluster *row, const char *host)
+{
+        for (guint i = 0; row != NULL && i < row->hosts->len; i++) {
+                if (strcmp(((const CatalogueHost *)row->hosts->pdata[i])->name, host) == 0)
+                        return true;
+        }
+        return false;
+}
+
 static GArray *
-list_hosts(const Damping *damping, const char *cluster)
+list_hosts(const Damping *damping, const Source *source)
 {
         GArray *list = g_array_new(FALSE, FALSE, sizeof(ViewHost));
-        GHashTable *hosts = damping_hosts(damping, cluster);
+        GHashTable *hosts = damping_hosts(damping, source->name);
         if (hosts == NULL)
                 return list;
         GHashTableIter iter;
@@ -138,9 +135,11 @@ list_hosts(const Damping *damping, const char *cluster)
         g_hash_table_iter_init(&iter, hosts);
         while (g_hash_table_iter_next(&iter, NULL, &value)) {
                 const DampedHost *damped = value;
+                bool drained = is_taken_out(source->row, damped->name);
                 ViewHost host = {.name = damped->name,
-                                 .usable = damped->alive,
+                                 .usable = damped->alive && !drained,
                                  .alive = damped->alive,
+                                 .drained = drained,
                                  .configured = damped->configured,
                                  .since_us = damped->since_us};
                 g_array_append_val(list, host);
@@ -153,7 +152,9 @@ make_input(const Source *source, const GArray *hosts)
 {
         bool file_drains = source->file != NULL && source->file->drained;
         bool row_drains = source->row != NULL && source->row->drained;
-        const char *reason = row_drains ? source->row->state_reason : NULL;
+        CatalogueState none = {0};
+        const CatalogueState *state = row_drains ? &source->row->state : &none;
+        const char *reason = state->reason;
         if (reason == NULL && file_drains)
                 reason = "state = drain in the configuration file";
         return (ViewInput){
@@ -161,6 +162,9 @@ make_input(const Source *source, const GArray *hosts)
             .id = source->row != NULL ? source->row->id : 0,
             .drained = file_drains || row_drains,
             .drain_reason = reason,
+            .drain_since = state->since,
+            .drain_by = state->by,
+            .drain_to = row_drains ? source->row->drain_to : NULL,
             .aliases = source->file != NULL ? (const char *const *)source->file->aliases : NULL,
             .hosts = (const ViewHost *)(void *)hosts->data,
             .n_hosts = hosts->len,
@@ -177,7 +181,7 @@ merge_view(const Conf *conf, GPtrArray *rows, const Damping *damping, const View
         g_autofree ViewInput *inputs = g_new0(ViewInput, sources->len);
         for (guint i = 0; i < sources->len; i++) {
                 const Source *source = &g_array_index(sources, Source, i);
-                GArray *list = list_hosts(damping, source->name);
+                GArray *list = list_hosts(damping, source);
                 g_ptr_array_add(hosts, list);
                 inputs[i] = make_input(source, list);
         }

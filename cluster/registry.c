@@ -66,6 +66,23 @@ registry_saved_path(const Conf *conf)
         return conf->state_dir != NULL ? g_build_filename(conf->state_dir, "last-view", NULL) : NULL;
 }
 
+static CatalogueCluster *
+restore_row(const ViewCluster *cluster)
+{
+        CatalogueCluster *row = catalogue_cluster_new(cluster->id, cluster->name);
+        row->drained = cluster->drained;
+        row->state = (CatalogueState){g_strdup(cluster->drain_reason), g_strdup(cluster->drain_since),
+                                      g_strdup(cluster->drain_by)};
+        row->drain_to = g_strdup(cluster->drain_to);
+        for (guint i = 0; i < cluster->hosts->len; i++) {
+                const ViewHost *host = cluster->hosts->pdata[i];
+                CatalogueState unknown = {0};
+                if (host->drained)
+                        catalogue_add_host(row, host->name, &unknown);
+        }
+        return row;
+}
+
 /* The hosts and catalogue rows of the saved view, in place of what nobody has told yet. */
 static void
 restore_view(Registry *registry, const View *saved)
@@ -79,12 +96,7 @@ restore_view(Registry *registry, const View *saved)
                 }
                 if (cluster->id == 0 || registry->conf->mysql_url == NULL)
                         continue;
-                CatalogueCluster *row = g_new0(CatalogueCluster, 1);
-                row->id = cluster->id;
-                row->name = g_strdup(cluster->name);
-                row->drained = cluster->drained;
-                row->state_reason = g_strdup(cluster->drain_reason);
-                g_ptr_array_add(registry->rows, row);
+                g_ptr_array_add(registry->rows, restore_row(cluster));
         }
 }
 

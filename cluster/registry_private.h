@@ -40,6 +40,8 @@ struct Registry {
         uint64_t connected_serial; /* the configuration that the two were made from */
         int64_t redis_due_us;
         int64_t mysql_due_us;
+        int64_t serial_due_us; /* when to look whether the catalogue has changed */
+        uint64_t serial;       /* of the catalogue last read */
         Backoff redis_backoff;
         Backoff mysql_backoff;
         char *run_id; /* of the redis process that the last good poll asked, "" if unknown */

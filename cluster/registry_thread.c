@@ -204,9 +204,14 @@ take_rows(Registry *registry, GPtrArray *rows, const GError *failure)
 static GPtrArray *
 read_rows(Registry *registry, const Conf *conf, GPtrArray *known, GPtrArray *warnings, GError **error)
 {
+        uint64_t serial;
+        /* Before the rows: a change in between is seen the next time. */
+        if (!catalogue_serial(registry->catalogue, &serial, error))
+                return NULL;
         g_autoptr(GPtrArray) all = catalogue_list(registry->catalogue, true, error);
         if (all == NULL || !is_credible(conf, all, known, error))
                 return NULL;
+        registry->serial = serial;
         return merge_select_rows(conf, all, warnings);
 }
 
@@ -241,10 +246,27 @@ refresh_catalogue(Registry *registry)
                 wait_ms = backoff_next_ms(&registry->mysql_backoff);
         }
         registry->mysql_due_us = g_get_monotonic_time() + wait_ms * 1000;
+        registry->serial_due_us =
+            rows != NULL ? g_get_monotonic_time() + conf->redis_poll_ms * 1000 : G_MAXINT64;
         log_source(registry, "MySQL", before.mysql, after.mysql, before.mysql_error, after.mysql_error);
         /* Clusters that just appeared should not wait a whole tick for their hosts. */
         if (rows != NULL && rows->len != known->len)
                 registry->redis_due_us = 0;
+}
+
+/* Between two refreshes: one small query tells whether an operator has changed anything. */
+static void
+look_for_changes(Registry *registry)
+{
+        uint64_t serial;
+        g_mutex_lock(&registry->lock);
+        int64_t poll_us = registry->conf->redis_poll_ms * 1000;
+        g_mutex_unlock(&registry->lock);
+        bool fine = catalogue_serial(registry->catalogue, &serial, NULL);
+        if (!fine || serial != registry->serial)
+                refresh_catalogue(registry); /* which also reports what is wrong */
+        else
+                registry->serial_due_us = g_get_monotonic_time() + poll_us;
 }
 
 /* The thread, after a change of the configuration: connections as that says. */
@@ -270,6 +292,7 @@ connect_sources(Registry *registry)
         backoff_init(&registry->mysql_backoff, RETRY_FIRST_MS, MYSQL_RETRY_MAX_MS);
         registry->redis_due_us = 0;
         registry->mysql_due_us = registry->catalogue != NULL ? 0 : G_MAXINT64;
+        registry->serial_due_us = G_MAXINT64;
 }
 
 /* Only what the sources said is worth keeping, not what was assumed without them. */
@@ -318,7 +341,7 @@ settle(Registry *registry)
 static bool
 wait_for_work(Registry *registry)
 {
-        int64_t due_us = MIN(registry->redis_due_us, registry->mysql_due_us);
+        int64_t due_us = MIN(registry->redis_due_us, MIN(registry->mysql_due_us, registry->serial_due_us));
         g_mutex_lock(&registry->lock);
         while (!registry->stop && !registry->poke && registry->conf_serial == registry->connected_serial &&
                registry->view == registry->settled && g_get_monotonic_time() < due_us) {
@@ -342,6 +365,8 @@ work(Registry *registry)
 {
         if (registry->catalogue != NULL && g_get_monotonic_time() >= registry->mysql_due_us)
                 refresh_catalogue(registry);
+        else if (registry->catalogue != NULL && g_get_monotonic_time() >= registry->serial_due_us)
+                look_for_changes(registry);
         if (g_get_monotonic_time() < registry->redis_due_us)
                 return;
         if (registry->liveness != NULL)

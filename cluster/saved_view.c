@@ -9,6 +9,28 @@
 static const char HEAD[] = "view";
 static const char CLUSTER_PREFIX[] = "cluster:";
 static const char HOST_LISTS[][12] = {"alive", "dead"};
+static const char DRAINED_HOSTS[] = "drained_hosts"; /* of those in the two lists */
+
+static void
+set_text(GKeyFile *file, const char *group, const char *key, const char *text_or_null)
+{
+        if (text_or_null != NULL)
+                g_key_file_set_string(file, group, key, text_or_null);
+}
+
+static void
+set_drained_hosts(GKeyFile *file, const char *group, const ViewCluster *cluster)
+{
+        g_autoptr(GPtrArray) names = g_ptr_array_new();
+        for (guint i = 0; i < cluster->hosts->len; i++) {
+                const ViewHost *host = cluster->hosts->pdata[i];
+                if (host->drained)
+                        g_ptr_array_add(names, host->name);
+        }
+        if (names->len > 0)
+                g_key_file_set_string_list(file, group, DRAINED_HOSTS, (const char *const *)names->pdata,
+                                           names->len);
+}
 
 static void
 set_hosts(GKeyFile *file, const char *group, const char *key, const ViewCluster *cluster, bool alive)
@@ -34,10 +56,13 @@ saved_view_format(const View *view, const char *run_id)
                 g_autofree char *group = g_strconcat(CLUSTER_PREFIX, cluster->name, NULL);
                 g_key_file_set_int64(file, group, "id", cluster->id);
                 g_key_file_set_boolean(file, group, "drained", cluster->drained);
-                if (cluster->drain_reason != NULL)
-                        g_key_file_set_string(file, group, "drain_reason", cluster->drain_reason);
+                set_text(file, group, "drain_reason", cluster->drain_reason);
+                set_text(file, group, "drain_since", cluster->drain_since);
+                set_text(file, group, "drain_by", cluster->drain_by);
+                set_text(file, group, "drain_to", cluster->drain_to);
                 set_hosts(file, group, HOST_LISTS[0], cluster, true);
                 set_hosts(file, group, HOST_LISTS[1], cluster, false);
+                set_drained_hosts(file, group, cluster);
         }
         return g_key_file_to_data(file, NULL, NULL);
 }
@@ -55,11 +80,14 @@ static void
 read_hosts(GKeyFile *file, const char *group, const char *key, bool alive, GArray *hosts)
 {
         g_auto(GStrv) names = g_key_file_get_string_list(file, group, key, NULL, NULL);
+        g_auto(GStrv) drained = g_key_file_get_string_list(file, group, DRAINED_HOSTS, NULL, NULL);
         for (char **name = names; name != NULL && *name != NULL; name++) {
                 ViewHost host = {.alive = alive, .usable = alive};
                 if (!name_is_host(*name, strlen(*name)))
                         continue;
                 host.name = g_strdup(*name);
+                host.drained = drained != NULL && g_strv_contains((const char *const *)drained, *name);
+                host.usable = alive && !host.drained;
                 g_array_append_val(hosts, host);
         }
 }
@@ -74,6 +102,9 @@ clear_host(gpointer data)
 typedef struct {
         GArray *hosts;
         char *drain_reason;
+        char *drain_since;
+        char *drain_by;
+        char *drain_to;
 } Loan;
 
 static void
@@ -82,6 +113,9 @@ clear_loan(gpointer data)
         Loan *loan = data;
         g_array_unref(loan->hosts);
         g_free(loan->drain_reason);
+        g_free(loan->drain_since);
+        g_free(loan->drain_by);
+        g_free(loan->drain_to);
 }
 
 static ViewInput
@@ -92,11 +126,17 @@ read_cluster(GKeyFile *file, const char *group, Loan *out_loan)
         for (size_t i = 0; i < G_N_ELEMENTS(HOST_LISTS); i++)
                 read_hosts(file, group, HOST_LISTS[i], i == 0, out_loan->hosts);
         out_loan->drain_reason = g_key_file_get_string(file, group, "drain_reason", NULL);
+        out_loan->drain_since = g_key_file_get_string(file, group, "drain_since", NULL);
+        out_loan->drain_by = g_key_file_get_string(file, group, "drain_by", NULL);
+        out_loan->drain_to = g_key_file_get_string(file, group, "drain_to", NULL);
         return (ViewInput){
             .name = group + strlen(CLUSTER_PREFIX),
             .id = g_key_file_get_int64(file, group, "id", NULL),
             .drained = g_key_file_get_boolean(file, group, "drained", NULL),
             .drain_reason = out_loan->drain_reason,
+            .drain_since = out_loan->drain_since,
+            .drain_by = out_loan->drain_by,
+            .drain_to = out_loan->drain_to,
             .hosts = (const ViewHost *)(void *)out_loan->hosts->data,
             .n_hosts = out_loan->hosts->len,
         };

@@ -59,6 +59,9 @@ cluster_new(const ViewInput *input, uint32_t index)
         cluster->id = input->id;
         cluster->drained = input->drained;
         cluster->drain_reason = g_strdup(input->drain_reason);
+        cluster->drain_since = g_strdup(input->drain_since);
+        cluster->drain_by = g_strdup(input->drain_by);
+        cluster->drain_to = g_strdup(input->drain_to);
         cluster->aliases = input->aliases != NULL ? g_strdupv((GStrv)input->aliases) : g_new0(char *, 1);
         cluster->hosts = g_ptr_array_new_full(input->n_hosts, host_free);
         cluster->usable = g_ptr_array_new();
@@ -82,6 +85,9 @@ cluster_free(gpointer data)
         ViewCluster *cluster = data;
         g_free(cluster->name);
         g_free(cluster->drain_reason);
+        g_free(cluster->drain_since);
+        g_free(cluster->drain_by);
+        g_free(cluster->drain_to);
         g_strfreev(cluster->aliases);
         g_ptr_array_unref(cluster->usable);
         g_ptr_array_unref(cluster->hosts);
@@ -194,6 +200,8 @@ cluster_equal(const ViewCluster *a, const ViewCluster *b)
 {
         return strcmp(a->name, b->name) == 0 && a->id == b->id && a->drained == b->drained &&
                g_strcmp0(a->drain_reason, b->drain_reason) == 0 &&
+               g_strcmp0(a->drain_since, b->drain_since) == 0 && g_strcmp0(a->drain_by, b->drain_by) == 0 &&
+               g_strcmp0(a->drain_to, b->drain_to) == 0 &&
                g_strv_equal((const char *const *)a->aliases, (const char *const *)b->aliases) &&
                hosts_equal(a->hosts, b->hosts);
 }

@@ -32,7 +32,10 @@ typedef struct {
         uint32_t index;     /* in View.clusters */
         int64_t id;         /* catalogue id, 0 if from the file alone */
         bool drained;       /* state drain: takes nothing new */
-        char *drain_reason; /* or NULL */
+        char *drain_reason; /* these four: or NULL */
+        char *drain_since;  /* for people */
+        char *drain_by;
+        char *drain_to; /* the cluster that gets what is new while this one is drained */
         GStrv aliases;
         GPtrArray *hosts;  /* of ViewHost *, sorted by name */
         GPtrArray *usable; /* of ViewHost *, borrowed from hosts, same order */
@@ -59,6 +62,9 @@ typedef struct {
         int64_t id;
         bool drained;
         const char *drain_reason;
+        const char *drain_since;
+        const char *drain_by;
+        const char *drain_to;
         const char *const *aliases; /* or NULL */
         const ViewHost *hosts;
         size_t n_hosts;

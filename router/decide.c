@@ -41,6 +41,17 @@ find_named(const View *view, const ConfPolicy *policy)
         return view_find(view, policy->name, strlen(policy->name));
 }
 
+/* Where the operator sends what is new for a drained cluster; NULL if that cannot take it now. */
+static const ViewCluster *
+find_substitute(const ViewCluster *cluster, const View *view)
+{
+        const ViewCluster *other = cluster->drained && cluster->drain_to
+                                       ? view_find(view, cluster->drain_to, strlen(cluster->drain_to))
+                                       : NULL;
+
+        return other && view_cluster_is_usable(other) ? other : NULL;
+}
+
 /* A drain is a wish to lose nothing: what would kill the message parks it instead. A caller is told all the
  * same. */
 static ConfPolicyKind
@@ -55,8 +66,10 @@ decide_for_unusable(const ViewCluster *cluster, bool is_call, const ConfRoute *r
 {
         const ConfPolicy *policy = is_call ? &route->on_down_call : &route->on_down_cast;
         Reason reason = cluster->drained ? REASON_CLUSTER_DRAINED : REASON_CLUSTER_DOWN;
-        const ViewCluster *other = NULL;
+        const ViewCluster *other = find_substitute(cluster, view);
 
+        if (other)
+                return deliver(other, reason);
         switch (soften_for_drain(policy->kind, cluster->drained)) {
         case CONF_POLICY_ANY:
                 other = view_pick(view, ticket);

@@ -415,6 +415,9 @@ clusters_row(const ViewCluster *cluster, const GPtrArray *routes, int64_t now_us
         json_object_set_new(row, "cluster", text(cluster->name));
         json_object_set_new(row, "state", text(state));
         json_object_set_new(row, "reason", text(reason));
+        json_object_set_new(row, "drain_since", text(cluster->drain_since));
+        json_object_set_new(row, "drain_by", text(cluster->drain_by));
+        json_object_set_new(row, "drain_to", text(cluster->drain_to));
         json_object_set_new(row, "usable", number(cluster->usable->len));
         json_object_set_new(row, "hosts_total", number(cluster->hosts->len));
         json_object_set_new(row, "aliases", aliases);

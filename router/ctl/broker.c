@@ -30,12 +30,20 @@ use(Broker *broker, const char *url, amqp_connection_state_t connection)
 Broker *
 broker_open(const Conf *conf)
 {
+        return broker_open_for(conf, NULL);
+}
+
+Broker *
+broker_open_for(const Conf *conf, const ConfCluster *cluster)
+{
+        bool own = cluster && cluster->amqp_urls[0];
+        const ConfTls *tls = own ? &cluster->tls : &conf->broker_tls;
         g_autoptr(Broker) broker = g_new0(Broker, 1);
 
-        for (char **url = conf->broker_urls; *url; url++) {
+        for (char **url = own ? cluster->amqp_urls : conf->broker_urls; *url; url++) {
                 g_autoptr(GError) error = NULL;
                 amqp_connection_state_t connection =
-                    dial(*url, &conf->broker_tls, conf->broker_heartbeat_s, "clusterctl", &error);
+                    dial(*url, tls, conf->broker_heartbeat_s, "clusterctl", &error);
 
                 if (connection && use(broker, *url, connection))
                         return g_steal_pointer(&broker);

@@ -19,6 +19,9 @@ typedef struct Broker Broker;
 
 /* Tries the URLs of [broker] in turn. NULL after saying on stderr what was tried. */
 Broker *broker_open(const Conf *conf) G_GNUC_WARN_UNUSED_RESULT;
+/* The same for the broker that a cluster's queues are on: its own, or the shared one. @cluster may be NULL.
+ */
+Broker *broker_open_for(const Conf *conf, const ConfCluster *cluster) G_GNUC_WARN_UNUSED_RESULT;
 void broker_free(Broker *broker); /* says goodbye, so that messages go back at once; NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Broker, broker_free)
 

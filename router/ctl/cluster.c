@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "conf/name.h"
 #include "router/ctl/config.h"
+#include "router/ctl/drain.h"
 #include "router/ctl/inventory.h"
 #include "router/ctl/nouns.h"
 #include "router/ctl/print.h"
@@ -39,15 +40,16 @@ cluster_json(const InventoryCluster *cluster)
 
         for (unsigned i = 0; cluster->conf && cluster->conf->aliases && cluster->conf->aliases[i]; i++)
                 json_array_append_new(aliases, print_string(cluster->conf->aliases[i]));
-        return json_pack("{s:o, s:s, s:o, s:o, s:i, s:b, s:b, s:o, s:o, s:o}", "cluster",
-                         print_string(cluster->liveness->name), "state",
-                         member_state_name(inventory_cluster_state(cluster)), "reason",
-                         print_string(cluster->drain_reason), "hosts_up",
-                         cluster->liveness_known ? json_integer(inventory_count_up(cluster)) : json_null(),
-                         "hosts_total", (int)cluster->liveness->hosts->len, "in_file", cluster->conf != NULL,
-                         "in_catalogue", cluster->id != 0, "id",
-                         cluster->id ? json_integer(cluster->id) : json_null(), "aliases", aliases, "hosts",
-                         hosts_json(cluster));
+        return json_pack(
+            "{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:i, s:b, s:b, s:o, s:o, s:o}", "cluster",
+            print_string(cluster->liveness->name), "state",
+            member_state_name(inventory_cluster_state(cluster)), "reason",
+            print_string(cluster->drain_reason), "drain_since", print_string(cluster->drain_since),
+            "drain_by", print_string(cluster->drain_by), "drain_to", print_string(cluster->drain_to),
+            "hosts_up", cluster->liveness_known ? json_integer(inventory_count_up(cluster)) : json_null(),
+            "hosts_total", (int)cluster->liveness->hosts->len, "in_file", cluster->conf != NULL,
+            "in_catalogue", cluster->id != 0, "id", cluster->id ? json_integer(cluster->id) : json_null(),
+            "aliases", aliases, "hosts", hosts_json(cluster));
 }
 
 /* "2 of 3", or "? of 3" if nobody can tell. */
@@ -59,20 +61,27 @@ spell_hosts(const InventoryCluster *cluster)
         return g_strdup_printf("%u of %u", inventory_count_up(cluster), cluster->liveness->hosts->len);
 }
 
+static const char *
+or_dash(const char *text_or_null)
+{
+        return text_or_null ? text_or_null : "-";
+}
+
 /* --- list --- */
 
 static void
 print_list(const Inventory *inventory)
 {
-        g_autoptr(Table) table = table_new("CLUSTER", "STATE", "HOSTS UP", "FROM", "REASON", NULL);
+        g_autoptr(Table) table =
+            table_new("CLUSTER", "STATE", "HOSTS UP", "FROM", "SINCE", "BY", "REASON", NULL);
 
         for (unsigned i = 0; i < inventory->clusters->len; i++) {
                 const InventoryCluster *cluster = inventory->clusters->pdata[i];
                 g_autofree char *hosts = spell_hosts(cluster);
 
                 table_add(table, cluster->liveness->name, member_state_name(inventory_cluster_state(cluster)),
-                          hosts, where_from(cluster), cluster->drain_reason ? cluster->drain_reason : "-",
-                          NULL);
+                          hosts, where_from(cluster), or_dash(cluster->drain_since),
+                          or_dash(cluster->drain_by), or_dash(cluster->drain_reason), NULL);
         }
         table_print(table);
 }
@@ -110,7 +119,10 @@ print_cluster(const InventoryCluster *cluster)
         g_autoptr(Table) table = table_new("CLUSTER", cluster->liveness->name, NULL);
 
         table_add(table, "state", member_state_name(inventory_cluster_state(cluster)), NULL);
-        table_add(table, "reason", cluster->drain_reason ? cluster->drain_reason : "-", NULL);
+        table_add(table, "reason", or_dash(cluster->drain_reason), NULL);
+        table_add(table, "drained since", or_dash(cluster->drain_since), NULL);
+        table_add(table, "drained by", or_dash(cluster->drain_by), NULL);
+        table_add(table, "new messages to", or_dash(cluster->drain_to), NULL);
         table_add(table, "from", where_from(cluster), NULL);
         table_add(table, "aliases", aliases, NULL);
         table_add(table, "hosts up", up, NULL);
@@ -253,7 +265,8 @@ static int delete (const Options *options, char **arguments)
 }
 
 #define CLUSTER_JSON                                                                                         \
-        "{\"cluster\", \"state\": up|down|drained|unknown, \"reason\", \"hosts_up\", \"hosts_total\",\n"     \
+        "{\"cluster\", \"state\": up|down|drained|unknown, \"reason\", \"drain_since\", \"drain_by\",\n"     \
+        "\"drain_to\", \"hosts_up\", \"hosts_total\",\n"                                                     \
         "\"in_file\", \"in_catalogue\", \"id\", \"aliases\",\n"                                              \
         "\"hosts\": [{\"host\", \"state\", \"configured\", \"registered\"}]}"
 
@@ -268,7 +281,7 @@ const Command cluster_commands[] = {
     {"cluster", "show", "CLUSTER", 1, 1, "Show one cluster with its hosts",
      "JSON: " CLUSTER_JSON "\n\nExample: clusterctl cluster show east\n", show, NULL},
     {"cluster", "create", "CLUSTER", 1, 1, "Create a cluster in the catalogue",
-     "Routers know it within [mysql] refresh; its hosts are those that register. Needs a [mysql] group.\n\n"
+     "Routers know it within [redis] poll; its hosts are those that register. Needs a [mysql] group.\n\n"
      "JSON: {\"cluster\", \"created\": true}\n\n"
      "Example: clusterctl cluster create east\n",
      create, NULL},
@@ -278,5 +291,25 @@ const Command cluster_commands[] = {
      "JSON: {\"cluster\", \"deleted\": true}\n\n"
      "Example: clusterctl cluster delete east\n",
      delete, NULL},
+    {"cluster", "drain", "CLUSTER", 1, 1, "Take a cluster out: it gets nothing new",
+     "Routers obey within [redis] poll: what is new is parked, or with --to goes to another cluster while\n"
+     "that one is usable. What was delivered stays where it is. The state is kept in the catalogue (a "
+     "cluster\n"
+     "of the file alone gets a row there), and holds until \"cluster resume\".\n\n"
+     "With --wait: until the cluster's queues are empty and stay so, then a receipt. AMQP does not tell how\n"
+     "many messages consumers hold unacknowledged; the receipt says how many consumers there are. Counts "
+     "are\n"
+     "those of the router asked over HTTP. Exit status 75 if that takes longer than --timeout.\n\n"
+     "JSON: {\"cluster\", \"drained\": true, \"receipt\": null or {\"complete\", \"waited_s\", \"in\",\n"
+     "\"delivered\", \"parked\", \"remaining\", \"parked_in_queue\", \"consumers\", \"unacknowledged\": "
+     "null,\n"
+     "\"queues\": [{\"route\", \"queue\", \"ready\", \"consumers\"}], \"notes\": [TEXT]}}\n\n"
+     "Example: clusterctl cluster drain east --reason \"new disks\" --to west --wait\n",
+     drain_cluster, drain_options},
+    {"cluster", "resume", "CLUSTER", 1, 1, "Give a drained cluster its messages again",
+     "What was parked meanwhile is delivered first, in order.\n\n"
+     "JSON: {\"cluster\", \"resumed\": true}\n\n"
+     "Example: clusterctl cluster resume east\n",
+     resume_cluster, NULL},
     {0},
 };

@@ -2,6 +2,7 @@
 #include "cluster/redis_link.h"
 #include "conf/name.h"
 #include "router/ctl/config.h"
+#include "router/ctl/drain.h"
 #include "router/ctl/inventory.h"
 #include "router/ctl/nouns.h"
 #include "router/ctl/print.h"
@@ -206,5 +207,14 @@ const Command host_commands[] = {
      "JSON: {\"host\", \"cluster\", \"removed\": true}\n\n"
      "Example: clusterctl host remove east 10.0.0.13\n",
      remove_host, NULL},
+    {"host", "drain", "CLUSTER HOST", 2, 2, "Take one host out of the usable ones",
+     "Routers obey within [redis] poll, whatever its heartbeat says. Kept in the catalogue.\n\n"
+     "JSON: {\"host\", \"cluster\", \"drained\": true}\n\n"
+     "Example: clusterctl host drain east 10.0.0.13 --reason \"new disks\"\n",
+     drain_host, drain_host_options},
+    {"host", "resume", "CLUSTER HOST", 2, 2, "Let a drained host be usable again",
+     "JSON: {\"host\", \"cluster\", \"resumed\": true}\n\n"
+     "Example: clusterctl host resume east 10.0.0.13\n",
+     resume_host, NULL},
     {0},
 };

@@ -17,6 +17,10 @@ cluster_free(gpointer data)
 
         liveness_cluster_free(cluster->liveness);
         g_free(cluster->drain_reason);
+        g_free(cluster->drain_since);
+        g_free(cluster->drain_by);
+        g_free(cluster->drain_to);
+        g_clear_pointer(&cluster->drained_hosts, g_ptr_array_unref);
         g_free(cluster);
 }
 
@@ -122,7 +126,13 @@ add_row(Inventory *inventory, const CatalogueCluster *row)
                 cluster = add(inventory, row->name, NULL);
         cluster->id = row->id;
         cluster->drained = cluster->drained || row->drained;
-        cluster->drain_reason = g_strdup(row->state_reason);
+        cluster->drained_hosts = g_ptr_array_ref(row->hosts);
+        if (!row->drained)
+                return;
+        cluster->drain_reason = g_strdup(row->state.reason);
+        cluster->drain_since = g_strdup(row->state.since);
+        cluster->drain_by = g_strdup(row->state.by);
+        cluster->drain_to = g_strdup(row->drain_to);
 }
 
 static bool
@@ -233,13 +243,25 @@ member_state_name(MemberState state)
         return "unknown";
 }
 
+const CatalogueHost *
+inventory_drained_host(const InventoryCluster *cluster, const char *host)
+{
+        for (unsigned i = 0; cluster->drained_hosts && i < cluster->drained_hosts->len; i++) {
+                const CatalogueHost *drained = cluster->drained_hosts->pdata[i];
+
+                if (strcmp(drained->name, host) == 0)
+                        return drained;
+        }
+        return NULL;
+}
+
 unsigned
 inventory_count_up(const InventoryCluster *cluster)
 {
         unsigned up = 0;
 
         for (unsigned i = 0; i < cluster->liveness->hosts->len; i++)
-                up += ((LivenessHost *)cluster->liveness->hosts->pdata[i])->alive;
+                up += inventory_host_state(cluster, cluster->liveness->hosts->pdata[i]) == MEMBER_UP;
         return up;
 }
 
@@ -258,5 +280,7 @@ inventory_host_state(const InventoryCluster *cluster, const LivenessHost *host)
 {
         if (!cluster->liveness_known)
                 return MEMBER_UNKNOWN;
+        if (host->alive && inventory_drained_host(cluster, host->name))
+                return MEMBER_DRAINED;
         return host->alive ? MEMBER_UP : MEMBER_DOWN;
 }

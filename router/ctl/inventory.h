@@ -20,7 +20,11 @@ typedef struct {
         const ConfCluster *conf; /* its group in the file, or NULL */
         int64_t id;              /* in the catalogue, or 0 */
         bool drained;
-        char *drain_reason;        /* or NULL */
+        char *drain_reason; /* these four: or NULL */
+        char *drain_since;
+        char *drain_by;
+        char *drain_to;
+        GPtrArray *drained_hosts;  /* of CatalogueHost *, or NULL */
         LivenessCluster *liveness; /* its name and hosts */
         bool liveness_known;       /* redis told, or none is configured */
 } InventoryCluster;
@@ -40,6 +44,8 @@ const InventoryCluster *inventory_find(const Inventory *inventory, const char *n
 
 MemberState inventory_cluster_state(const InventoryCluster *cluster);
 MemberState inventory_host_state(const InventoryCluster *cluster, const LivenessHost *host);
+/* Who took that host out, or NULL. */
+const CatalogueHost *inventory_drained_host(const InventoryCluster *cluster, const char *host);
 unsigned inventory_count_up(const InventoryCluster *cluster);
 const char *member_state_name(MemberState state); /* "up", "down", "drained", "unknown" */
 

@@ -99,6 +99,7 @@ view_of_router(const json_t *clusters, bool single)
                     .name = json_string_value(json_object_get(row, "cluster")),
                     .drained = g_strcmp0(json_string_value(json_object_get(row, "state")), "drained") == 0,
                     .drain_reason = json_string_value(json_object_get(row, "reason")),
+                    .drain_to = json_string_value(json_object_get(row, "drain_to")),
                     .aliases = aliases_of_row(&draft, row)};
 
                 if (input.name)
@@ -149,8 +150,12 @@ hosts_of_cluster(const InventoryCluster *cluster)
         for (unsigned i = 0; i < cluster->liveness->hosts->len; i++) {
                 const LivenessHost *member = cluster->liveness->hosts->pdata[i];
                 bool alive = cluster->liveness_known ? member->alive : member->configured;
-                ViewHost host = {
-                    .name = member->name, .alive = alive, .usable = alive, .configured = member->configured};
+                bool drained = inventory_drained_host(cluster, member->name) != NULL;
+                ViewHost host = {.name = member->name,
+                                 .alive = alive,
+                                 .usable = alive && !drained,
+                                 .drained = drained,
+                                 .configured = member->configured};
 
                 g_array_append_val(hosts, host);
         }
@@ -168,6 +173,7 @@ view_of_inventory(const Inventory *inventory, bool single)
                                    .id = cluster->id,
                                    .drained = cluster->drained,
                                    .drain_reason = cluster->drain_reason,
+                                   .drain_to = cluster->drain_to,
                                    .aliases =
                                        cluster->conf ? (const char *const *)cluster->conf->aliases : NULL};
 

@@ -217,8 +217,8 @@ test_state_and_reason_are_read(void)
         g_autoptr(GPtrArray) clusters = list(catalogue, false);
         const CatalogueCluster *east = clusters->pdata[0];
         g_assert_true(east->drained);
-        g_assert_cmpstr(east->state_reason, ==, "new disks");
-        g_assert_nonnull(east->state_since);
+        g_assert_cmpstr(east->state.reason, ==, "new disks");
+        g_assert_nonnull(east->state.since);
 }
 
 static void

@@ -37,7 +37,7 @@ static const Case cases[] = {
     {"", "!what is asked? See clusterctl --help"},
     {"clusters list", "!unknown noun \"clusters\"; did you mean \"cluster\"?"},
     {"cluster lits", "!unknown verb for cluster: \"lits\"; did you mean \"list\"?"},
-    {"cluster", "!cluster needs a verb: list, show, create, delete"},
+    {"cluster", "!cluster needs a verb: list, show, create, delete, drain, resume"},
     {"cluster create", "!too few arguments; usage: clusterctl cluster create CLUSTER"},
     {"host add east", "!too few arguments; usage: clusterctl host add CLUSTER HOST"},
     {"cluster list east", "!too many arguments; usage: clusterctl cluster list"},

@@ -58,6 +58,14 @@ static const Row rows[] = {
     {"drain", false, "dead", "dead", "cluster:down", "dead", "park drain cluster_drained"},
     {"drain", false, "dead", "dead", "cluster:gone", "dead", "park drain cluster_drained"},
 
+    /* ... and has a substitute, which may be down */
+    {"swap", false, "dead", "dead", "dead", "dead", "deliver up cluster_drained"},
+    {"swap", true, "dead", "dead", "dead", "fail", "deliver up cluster_drained"},
+    {"swap", false, "dead", "dead", "cluster:big", "dead", "deliver up cluster_drained"},
+    {"chain", false, "dead", "dead", "dead", "dead", "park chain cluster_drained"},
+    {"chain", false, "dead", "dead", "cluster:big", "dead", "deliver big cluster_drained"},
+    {"-", false, "cluster:swap", "dead", "dead", "dead", "deliver up cluster_drained"},
+
     /* it names none */
     {"-", false, "any", "dead", "dead", "dead", "deliver any no_cluster"},
     {"-", true, "any", "dead", "dead", "dead", "deliver any no_cluster"},
@@ -121,12 +129,15 @@ make_view(bool lit)
                            {.name = (char *)"h4", .usable = lit, .alive = lit}};
         ViewHost bad[] = {{.name = (char *)"h5"}};
         ViewHost fine[] = {{.name = (char *)"h6", .usable = true, .alive = true}};
+        ViewHost spare[] = {{.name = (char *)"h7", .usable = true, .alive = true}};
         ViewInput inputs[] = {
             {.name = "drain", .drained = true, .drain_reason = "disks", .hosts = fine, .n_hosts = 1},
             {.name = "up", .hosts = good, .n_hosts = 2},
             {.name = "down", .hosts = bad, .n_hosts = 1},
             {.name = "big", .hosts = more, .n_hosts = 2},
             {.name = "empty"},
+            {.name = "swap", .drained = true, .drain_to = "up", .hosts = spare, .n_hosts = 1},
+            {.name = "chain", .drained = true, .drain_to = "swap"},
         };
 
         return view_new(inputs, G_N_ELEMENTS(inputs), false, NULL);

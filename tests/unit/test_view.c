@@ -154,6 +154,11 @@ test_equal_sees_every_difference_but_times(void)
         east = EAST;
         east.drained = true;
         assert_differs(view, east);
+        east.drain_to = "west";
+        assert_differs(view, east);
+        east = EAST;
+        east.drain_since = "2026-01-31T12:00:00Z";
+        assert_differs(view, east);
         east = EAST;
         east.aliases = NULL;
         assert_differs(view, east);
