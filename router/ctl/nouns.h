@@ -6,6 +6,7 @@
 /* The commands of each noun, in the file of that name; each array ends in an empty Command. */
 extern const Command status_commands[];
 extern const Command stats_commands[];
+extern const Command top_commands[];
 extern const Command route_commands[];
 extern const Command explain_commands[];
 extern const Command dead_commands[];

@@ -9,13 +9,14 @@
 
 #include <string.h>
 
-static const Command *const nouns[] = {
-    status_commands,  stats_commands, route_commands, explain_commands, dead_commands, parked_commands,
-    cluster_commands, host_commands,  db_commands,    config_commands,  NULL};
+static const Command *const nouns[] = {status_commands,  stats_commands, top_commands,    route_commands,
+                                       explain_commands, dead_commands,  parked_commands, cluster_commands,
+                                       host_commands,    db_commands,    config_commands, NULL};
 
 typedef struct {
         const char *line;   /* after "clusterctl " */
-        const char *expect; /* NOUN VERB conf=FILE json=yes|no ARGUMENTS..., or the error behind "!" */
+        const char *expect; /* NOUN VERB conf=FILE json=yes|no --OPTION=VALUE... ARGUMENTS..., or the error
+                               behind "!" */
 } Case;
 
 static const Case cases[] = {
@@ -46,8 +47,21 @@ static const Case cases[] = {
     {"stats -o", "!option -o needs table or json"},
     {"stats -c", "!option -c needs a file name"},
     {"stats --config=", "!option --config= needs a file name"},
+    {"dead list --route a", "dead list conf=/default json=no --route=a"},
+    {"--route=a dead list", "dead list conf=/default json=no --route=a"},
+    {"dead replay --dry-run --rate 5/s", "dead replay conf=/default json=no --dry-run= --rate=5/s"},
+    {"explain -", "explain - conf=/default json=no -"},
+    {"top --once --sort in", "top - conf=/default json=no --once= --sort=in"},
+    {"status --route a", "!unknown option for status: \"--route\""},
+    {"dead list --older", "!option --older needs a value: TIME"},
+    {"dead list --route=", "!option --route needs a value: ROUTE"},
+    {"dead purge --yes=no", "!option --yes takes no value"},
+    {"dead purge --yse", "!unknown option \"--yse\"; did you mean \"--yes\"?"},
+    {"dead purge --rate 5", "!unknown option for dead purge: \"--rate\"; did you mean \"--route\"?"},
     {"stats -o jsn", "!unknown output format \"jsn\"; did you mean \"json\"?"},
 };
+
+static const char *const own_options[] = {"--dry-run", "--once", "--rate", "--route", "--sort"};
 
 static char *
 spell(const Request *request)
@@ -57,6 +71,12 @@ spell(const Request *request)
         g_string_append_printf(out, "%s %s conf=%s json=%s", request->command->noun,
                                request->command->verb ? request->command->verb : "-",
                                request->options.conf_path, request->options.json ? "yes" : "no");
+        for (size_t i = 0; i < G_N_ELEMENTS(own_options); i++) {
+                const char *value = options_get(&request->options, own_options[i]);
+
+                if (value)
+                        g_string_append_printf(out, " %s=%s", own_options[i], value);
+        }
         for (char **argument = (char **)request->arguments->pdata; *argument; argument++)
                 g_string_append_printf(out, " %s", *argument);
         return g_string_free(out, FALSE);
