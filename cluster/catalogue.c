@@ -132,30 +132,29 @@ add_hosts(GPtrArray *clusters, GPtrArray *rows)
 GPtrArray *
 catalogue_list(Catalogue *catalogue, bool with_deleted, GError **error)
 {
-        static const char sql[] =
-            "SELECT id, name, deleted, state, state_reason, " TIME_COLUMN(
-                "state_since") ", state_by, drain_to, " TIME_COLUMN("created_at") ", " TIME_COLUMN("deleted_"
-                                                                                                   "at") " FR"
-                                                                                                         "OM "
-                                                                                                         "clu"
-                                                                                                         "ste"
-                                                                                                         "rs "
-                                                                                                         "WHE"
-                                                                                                         "RE "
-                                                                                                         "del"
-                                                                                                         "ete"
-                                                                                                         "d "
-                                                                                                         "= "
-                                                                                                         "0 "
-                                                                                                         "OR "
-                                                                                                         "? "
-                                                                                                         "= "
-                                                                                                         "'1'"
-                                                                                                         " OR"
-                                                                                                         "DER"
-                                                                                                         " BY"
-                                                                                                         " i"
-                                                                                                         "d";
+        static const char sql[] = "SELECT id, name, deleted, state, state_reason, " TIME_COLUMN(
+            "state_since") ", state_by, drain_to, " TIME_COLUMN("created_at") ", " TIME_COLUMN("deleted_"
+                                                                                               "at") " FR"
+                                                                                                     "OM "
+                                                                                                     "clu"
+                                                                                                     "ste"
+                                                                                                     "rs "
+                                                                                                     "WHE"
+                                                                                                     "RE "
+                                                                                                     "del"
+                                                                                                     "ete"
+                                                                                                     "d "
+                                                                                                     "= "
+                                                                                                     "0 "
+                                                                                                     "OR "
+                                                                                                     "? "
+                                                                                                     "= "
+                                                                                                     "'1'"
+                                                                                                     " OR"
+                                                                                                     "DER"
+                                                                                                     " BY"
+                                                                                                     " i"
+                                                                                                     "d";
         static const char hosts_sql[] = "SELECT cluster_id, host, state_reason, " TIME_COLUMN(
             "state_since") ", state_by"
                            " FROM host_state WHERE state = 'drain' ORDER BY cluster_id, host";

@@ -48,7 +48,7 @@ typedef enum {
         CATALOGUE_FAILED,  /* the database could not do it: error is set */
 } CatalogueOutcome;
 
-/* Only parses the URL: mysql://user:password@host:port/database. @tls may be NULL. */
+/* Only parses the URL. @tls may be NULL. */
 Catalogue *catalogue_new(const char *url, int64_t timeout_ms, const ConfTls *tls,
                          GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void catalogue_free(Catalogue *catalogue); /* NULL is fine */

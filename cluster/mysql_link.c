@@ -6,61 +6,35 @@
  */
 #include "cluster/mysql_link.h"
 
+#include "conf/conf_url.h"
+
 #include <gio/gio.h>
 #include <string.h>
 
 enum { COLUMNS_MAX = 16, COLUMN_BYTES = 1024, PARAMETERS_MAX = 8, FIRST_CLIENT_ERROR = 2000 };
 
 struct MysqlLink {
-        char *host;
-        unsigned port;
-        char *user;
-        char *password;
-        char *database;
-        char *tls_ca;
-        char *tls_cert;
-        char *tls_key;
+        ConfUrl *url;
+        ConfTls tls;
         int64_t timeout_ms;
         MYSQL *mysql; /* NULL: closed */
 };
 
-static bool
-set_address(MysqlLink *link, GUri *uri, GError **error)
-{
-        const char *path = g_uri_get_path(uri);
-        const char *host = g_uri_get_host(uri);
-        if (strcmp(g_uri_get_scheme(uri), "mysql") != 0 || host == NULL || *host == '\0' ||
-            strlen(path) < 2) {
-                g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                            "MySQL URL must look like mysql://user:password@host:port/database");
-                return false;
-        }
-        link->host = g_strdup(host);
-        link->port = g_uri_get_port(uri) > 0 ? (unsigned)g_uri_get_port(uri) : 3306;
-        link->database = g_strdup(path + 1);
-        link->user = g_strdup(g_uri_get_user(uri));
-        link->password = g_strdup(g_uri_get_password(uri));
-        return true;
-}
-
 MysqlLink *
 mysql_link_new(const char *url, int64_t timeout_ms, const ConfTls *tls, GError **error)
 {
-        g_autoptr(GUri) uri = g_uri_parse(url, G_URI_FLAGS_HAS_PASSWORD, NULL);
-        if (uri == NULL) {
-                g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "MySQL URL cannot be read");
+        const char *problem;
+        ConfUrl *parts = conf_url_parse(url, CONF_URL_MYSQL, &problem);
+        if (parts == NULL) {
+                g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "MySQL URL: %s", problem);
                 return NULL;
         }
-        g_autoptr(MysqlLink) link = g_new0(MysqlLink, 1);
+        MysqlLink *link = g_new0(MysqlLink, 1);
+        link->url = parts;
         link->timeout_ms = timeout_ms;
-        if (!set_address(link, uri, error))
-                return NULL;
-        if (tls != NULL) {
-                link->tls_ca = g_strdup(tls->ca);
-                link->tls_cert = g_strdup(tls->cert);
-                link->tls_key = g_strdup(tls->key);
-        }
-        return g_steal_pointer(&link);
+        if (tls != NULL)
+                link->tls = (ConfTls){g_strdup(tls->ca), g_strdup(tls->cert), g_strdup(tls->key)};
+        return link;
 }
 
 static void
@@ -77,13 +51,10 @@ mysql_link_free(MysqlLink *link)
         if (link == NULL)
                 return;
         link_close(link);
-        g_free(link->host);
-        g_free(link->user);
-        g_free(link->password);
-        g_free(link->database);
-        g_free(link->tls_ca);
-        g_free(link->tls_cert);
-        g_free(link->tls_key);
+        conf_url_free(link->url);
+        g_free(link->tls.ca);
+        g_free(link->tls.cert);
+        g_free(link->tls.key);
         g_free(link);
 }
 
@@ -104,11 +75,11 @@ static void
 set_tls(const MysqlLink *link)
 {
         my_bool yes = 1;
-        if (link->tls_ca == NULL && link->tls_cert == NULL && link->tls_key == NULL)
+        if (link->tls.ca == NULL && link->tls.cert == NULL && link->tls.key == NULL)
                 return;
-        mysql_ssl_set(link->mysql, link->tls_key, link->tls_cert, link->tls_ca, NULL, NULL);
+        mysql_ssl_set(link->mysql, link->tls.key, link->tls.cert, link->tls.ca, NULL, NULL);
         mysql_optionsv(link->mysql, MYSQL_OPT_SSL_ENFORCE, &yes);
-        if (link->tls_ca != NULL)
+        if (link->tls.ca != NULL)
                 mysql_optionsv(link->mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &yes);
 }
 
@@ -118,7 +89,7 @@ set_options(const MysqlLink *link)
         /* The library counts in whole seconds, and has no limits of its own. */
         unsigned timeout_s = (unsigned)((link->timeout_ms + 999) / 1000);
         unsigned off = 0;
-        unsigned protocol = MYSQL_PROTOCOL_TCP;
+        unsigned protocol = link->url->socket != NULL ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;
         mysql_optionsv(link->mysql, MYSQL_OPT_CONNECT_TIMEOUT, &timeout_s);
         mysql_optionsv(link->mysql, MYSQL_OPT_READ_TIMEOUT, &timeout_s);
         mysql_optionsv(link->mysql, MYSQL_OPT_WRITE_TIMEOUT, &timeout_s);
@@ -145,8 +116,10 @@ link_open(MysqlLink *link, GError **error)
                 return 0;
         link->mysql = mysql_init(NULL);
         set_options(link);
-        if (mysql_real_connect(link->mysql, link->host, link->user, link->password, link->database,
-                               link->port, NULL, 0) != NULL)
+        const ConfUrl *url = link->url;
+        const char *host = url->socket != NULL ? NULL : url->host;
+        if (mysql_real_connect(link->mysql, host, url->user, url->password, url->name, url->port, url->socket,
+                               0) != NULL)
                 return 0;
         unsigned code = fail(link, NULL, error);
         link_close(link);

@@ -15,7 +15,7 @@
  */
 typedef struct MysqlLink MysqlLink;
 
-/* Only parses: mysql://user:password@host:port/database. No password in error texts. */
+/* Only parses: MySQL URLs as conf/conf_url.h has them. No password in error texts. */
 MysqlLink *mysql_link_new(const char *url, int64_t timeout_ms, const ConfTls *tls,
                           GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void mysql_link_free(MysqlLink *link); /* NULL is fine */

@@ -14,7 +14,7 @@
  */
 typedef struct RedisLink RedisLink;
 
-/* Only parses: redis://[user:]password@host:port/db or unix:///path?db=N. No password in error texts. */
+/* Only parses: redis URLs as conf/conf_url.h has them. No password in error texts. */
 RedisLink *redis_link_new(const char *url, int64_t timeout_ms, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void redis_link_free(RedisLink *link); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RedisLink, redis_link_free)
