@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A queue has no index: to find one message all are taken until two match, and given back when the connection
- * is closed.
+ * A queue has no index: to find one message all are taken until enough match, and given back when the
+ * connection is closed.
  */
 #include "router/ctl/dead_show.h"
 
@@ -15,13 +15,13 @@
 #include <amqp_framing.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-enum { FOUND_ENOUGH = 2 };
+#include <string.h>
 
 typedef struct {
         Message *message; /* the first that matches */
         char *queue;
         unsigned found;
+        unsigned enough; /* a whole ID stands for one message, a part perhaps for two */
 } Search;
 
 /* Looks at one queue. False after saying what failed. */
@@ -32,7 +32,7 @@ search_queue(Broker *broker, const ConfRoute *route, const Selection *selection,
         uint32_t messages = 0;
         BrokerResult result = broker_look(broker, queue, &messages, NULL);
 
-        for (; result == BROKER_DONE && messages > 0 && search->found < FOUND_ENOUGH; messages--) {
+        for (; result == BROKER_DONE && messages > 0 && search->found < search->enough; messages--) {
                 Message *message = NULL;
 
                 result = broker_take(broker, queue, &message);
@@ -144,10 +144,10 @@ int
 dead_show(Broker *broker, const GPtrArray *routes, const char *id, bool raw, bool json)
 {
         Selection selection = {.id = id};
-        Search search = {0};
+        Search search = {.enough = strlen(id) == STORED_ID_LENGTH ? 1 : 2};
         bool fine = true;
 
-        for (unsigned i = 0; fine && i < routes->len; i++)
+        for (unsigned i = 0; fine && search.found < search.enough && i < routes->len; i++)
                 fine = search_queue(broker, routes->pdata[i], &selection, &search);
 
         int status = fine ? show_found(&search, id, raw, json) : EXIT_UNAVAILABLE;

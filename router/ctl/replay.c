@@ -47,6 +47,7 @@ typedef struct {
         int signal_fd;
         bool stop; /* take no more */
         bool told; /* why the first one was refused */
+        bool told_blocked;
 } Job;
 
 static void
@@ -236,6 +237,10 @@ check_outlet(Job *job)
                 return;
         if (oldest && now_us - oldest->published_us > job->options->conf->hold_time_ms * 1000)
                 link_fail(link, "the broker does not confirm what it was sent");
+        if (link_is_blocked(link) && !job->told_blocked) {
+                command_warn("the broker takes no messages just now (memory or disk alarm); waiting");
+                job->told_blocked = true;
+        }
         if (link_tick(link, now_us) != LINK_UP && link_error(link)) {
                 command_warn("%s", link_error(link));
                 fail(job);
