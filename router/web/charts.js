@@ -130,7 +130,8 @@ const Charts = (() => {
   function update(chart, window, span, series, marks) {
     const names = series.map((one) => one.name);
     const known = JSON.stringify(series.map((one) => [one.name, one.colour]));
-    const moment = (index) => new Date((window.end - (window.points - 1 - index) * window.step_s) * 1000);
+    const end = window.points ? window.end : Date.now() / 1000;
+    const moment = (index) => new Date((end - (window.points - 1 - index) * window.step_s) * 1000);
     chart.series = series;
     if (known !== chart.names) relabel(chart);
     chart.names = known;
@@ -140,9 +141,9 @@ const Charts = (() => {
       (unused, index) => [moment(index), ...series.map((one) => one.values[index])]);
     const largest = Math.max(0, ...series.flatMap((one) => one.values));
     chart.graph.updateOptions({
-      file: chart.rows.length && names.length ? chart.rows : [[new Date(window.end * 1000), null]],
+      file: chart.rows.length && names.length ? chart.rows : [[new Date(end * 1000), null]],
       labels: ["time", ...(names.length ? names : [""])],
-      dateWindow: [(window.end - span) * 1000, window.end * 1000],
+      dateWindow: [(end - span) * 1000, end * 1000],
       valueRange: [0, largest > 0 ? largest * 1.12 : 1], ...theme(chart),
     });
     showMoment(chart, chart.pointed);

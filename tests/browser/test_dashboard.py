@@ -172,6 +172,16 @@ def history_and_changes_are_shown(page):
           len(page.router.get("/api/v1/history")["changes"]), "changes")
 
 
+def an_hour_can_be_chosen(page):
+    labels = "[...document.querySelectorAll('#chart-rate .dygraph-axis-label-x')].map(label => label.textContent)"
+    before = page.script(labels)
+    page.script("document.querySelector('#span input[value=\"1\"]').click()")
+    page.wait_for("other times at the axis", f"JSON.stringify({labels}) !== arguments[0]",
+                  json.dumps(before, separators=(",", ":")))
+    assert all(":" in label for label in page.script(labels)), page.script(labels)
+    page.script("document.querySelector('#span input[value=\"0\"]').click()")
+
+
 def keyboard_is_enough(page):
     page.script("document.activeElement.blur()")
     page.press("p")
@@ -210,7 +220,7 @@ def lost_router_is_told(page):
 
 
 CASES = [totals_equal_the_api, routes_equal_the_api, clusters_and_hosts_equal_the_api, parked_and_reasons_equal_the_api,
-         history_and_changes_are_shown, keyboard_is_enough, fits_a_phone, asks_nobody_else_and_breaks_no_rule,
+         history_and_changes_are_shown, an_hour_can_be_chosen, keyboard_is_enough, fits_a_phone, asks_nobody_else_and_breaks_no_rule,
          lost_router_is_told]
 
 
