@@ -250,12 +250,13 @@ function showRouter(status) {
   const source = (one) => (one.state === "off" ? "not used" : one.state === "ok" ? "ok"
     : `${one.state}${one.error ? `: ${one.error}` : ""}`);
   const reload = status.config.reload;
+  const view = `number ${status.view.generation}, ${duration(status.view.age_s)} old`;
   const rows = [
     ["Version", status.version], ["Process", `${status.pid}, up ${duration(status.uptime_s)}`],
     ["Configuration", `${status.config.path ?? "–"}`], ["Fingerprint", status.config.fingerprint?.slice(0, 16) ?? "–"],
     ["Last reload", reload.at ? `${reload.ok ? "ok" : `refused: ${reload.error}`}, ${moment(reload.at)}` : "never"],
     ["redis", source(status.redis)], ["MySQL", source(status.mysql)],
-    ["View", `number ${status.view.generation}, ${duration(status.view.age_s)} old${status.view.frozen ? ", held" : ""}`],
+    ["View", status.view.frozen ? `${view}, held` : view],
   ];
   keep($("router"), rows, (row) => row[0], (row) => node("div", "", node("dt", "", row[0]), node("dd")),
     (item, row) => setText(item.children[1], row[1]));
@@ -272,7 +273,8 @@ const charts = {
 
 /* A cluster, and a route, has one colour wherever it is drawn. */
 const colourOf = (list, name) => (Math.max(0, list.indexOf(name)) % 8) + 1;
-const clusterNames = () => [...new Set(state.stats.routes.flatMap((route) => route.clusters.map((row) => row.cluster)))].sort();
+const clusterNames = () =>
+  [...new Set(state.stats.routes.flatMap((route) => route.clusters.map((row) => row.cluster)))].sort();
 const routeNames = () => state.stats.routes.map((route) => route.route);
 
 function showCharts() {
@@ -297,7 +299,8 @@ function alertsOf(data) {
   const { status, ready } = data, reload = status.config.reload;
   return [
     ...ready.missing,
-    status.redis.state === "lost" && `redis: ${status.redis.error}; the last view, ${duration(status.view.age_s)} old, stays in force`,
+    status.redis.state === "lost"
+      && `redis: ${status.redis.error}; the last view, ${duration(status.view.age_s)} old, stays in force`,
     status.mysql.state === "lost" && `MySQL: ${status.mysql.error}; the last list of clusters stays in force`,
     status.view.frozen && "too many hosts died at once: the last view stays in force",
     !reload.ok && `reload refused, the old configuration stays in force: ${reload.error}`,

@@ -95,13 +95,14 @@ const Charts = (() => {
     box.setAttribute("aria-label", `${title}, ${unit}: arrow keys move through time`);
     chart.list = figure.appendChild(make("ul", "legend"));
     chart.graph = new Dygraph(box, [[new Date(), null]], {
-      labels: ["time", ""], legend: "never", includeZero: true, animatedZooms: false, digitsAfterDecimal: 3,
+      labels: ["(time)", ""], legend: "never", includeZero: true, animatedZooms: false, digitsAfterDecimal: 3,
       interactionModel: { mousemove: Dygraph.defaultInteractionModel.mousemove,
         mouseout: Dygraph.defaultInteractionModel.mouseout },
       axes: {
         x: { axisLabelFormatter: (date) => clock(+date, date.getSeconds() > 0), drawGrid: false,
           pixelsPerLabel: 105, axisLabelWidth: 70 },
-        y: { axisLabelFormatter: (value) => format(value).replace(/\.0+(?= |$)/, ""), axisLabelWidth: 62, pixelsPerLabel: 38 },
+        y: { axisLabelFormatter: (value) => format(value).replace(/\.0+(?= |$)/, ""), axisLabelWidth: 62,
+          pixelsPerLabel: 38 },
       },
       xRangePad: 0, rightGap: 6, ...options,
       highlightCallback: (event, x, points, row) => point(row),
@@ -142,7 +143,7 @@ const Charts = (() => {
     const largest = Math.max(0, ...series.flatMap((one) => one.values));
     chart.graph.updateOptions({
       file: chart.rows.length && names.length ? chart.rows : [[new Date(end * 1000), null]],
-      labels: ["time", ...(names.length ? names : [""])],
+      labels: ["(time)", ...(names.length ? names : [""])],
       dateWindow: [(end - span) * 1000, end * 1000],
       valueRange: [0, largest > 0 ? largest * 1.12 : 1], ...theme(chart),
     });

@@ -120,8 +120,8 @@ def number(text):
 def totals_equal_the_api(page):
     route = page.router.route()
     equal(route["in"], sum(SENT.values()), "in, by the API")
-    page.wait_for("all messages on the page", "document.querySelector('#tile-in-note').textContent.startsWith(arguments[0])",
-                  str(route["in"]))
+    page.wait_for("all messages on the page",
+                  "document.querySelector('#tile-in-note').textContent.startsWith(arguments[0])", str(route["in"]))
     for tile, expected in (("delivered-note", route["delivered"]), ("in_flight", route["in_flight"]),
                            ("parked", route["parked_in_queue"]), ("dead", route["dead"])):
         equal(number(page.text(f"#tile-{tile}").split()[0]), expected, tile)
@@ -191,9 +191,11 @@ def keyboard_is_enough(page):
     equal(page.text("#pause"), "Pause", "button")
     page.script("document.querySelector('#chart-rate .plot').focus()")
     page.press("ArrowLeft")
-    page.wait_for("the pointed moment", "/\\d\\d:\\d\\d:\\d\\d/.test(document.querySelector('#chart-rate .when').textContent)")
-    nameless = page.script("""[...document.querySelectorAll('button, a, input, [tabindex="0"]')].filter(node => node.offsetParent &&
-        !(node.textContent.trim() || node.ariaLabel || node.getAttribute('aria-labelledby') || node.labels?.length))
+    page.wait_for("the pointed moment",
+                  "/\\d\\d:\\d\\d:\\d\\d/.test(document.querySelector('#chart-rate .when').textContent)")
+    nameless = page.script("""[...document.querySelectorAll('button, a, input, [tabindex="0"]')].filter(node =>
+        node.offsetParent && !(node.textContent.trim() || node.ariaLabel ||
+        node.getAttribute('aria-labelledby') || node.labels?.length))
         .map(node => node.outerHTML)""")
     equal(nameless, [], "elements without a name")
 
@@ -214,14 +216,15 @@ def asks_nobody_else_and_breaks_no_rule(page):
 def lost_router_is_told(page):
     page.router.process.kill()
     page.router.process.wait()
-    page.wait_for("the alert", "document.querySelector('#alerts').textContent.includes('router not reachable, last data')")
+    page.wait_for("the alert",
+                  "document.querySelector('#alerts').textContent.includes('router not reachable, last data')")
     equal(page.text("#state"), "not reachable", "state")
     equal(len(page.rows("routes")), 1, "routes still shown")
 
 
 CASES = [totals_equal_the_api, routes_equal_the_api, clusters_and_hosts_equal_the_api, parked_and_reasons_equal_the_api,
-         history_and_changes_are_shown, an_hour_can_be_chosen, keyboard_is_enough, fits_a_phone, asks_nobody_else_and_breaks_no_rule,
-         lost_router_is_told]
+         history_and_changes_are_shown, an_hour_can_be_chosen, keyboard_is_enough, fits_a_phone,
+         asks_nobody_else_and_breaks_no_rule, lost_router_is_told]
 
 
 def run_cases(page):
