@@ -23,6 +23,8 @@ Checker *checker_new(const char *url, const char *queue) G_GNUC_WARN_UNUSED_RESU
 void checker_free(Checker *checker); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Checker, checker_free)
 
+const char *checker_url(const Checker *checker); /* of the broker; the checker's */
+
 /* Sends @count messages for @clusters in turn (NULL-terminated, borrowed; the name "" stands for none), and
  * waits for their confirms. */
 void checker_send(Checker *checker, const char *const *clusters, unsigned count);
@@ -40,6 +42,8 @@ void checker_wait_confirmed(Checker *checker, uint64_t more);
  * many. Nobody else may consume it.
  */
 unsigned checker_collect(Checker *checker, const char *queue, const char *cluster);
+/* The same at another broker. */
+unsigned checker_collect_at(Checker *checker, const char *url, const char *queue, const char *cluster);
 
 typedef struct {
         uint64_t attempted;

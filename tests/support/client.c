@@ -146,6 +146,13 @@ client_declare_exchange(Client *client, const char *exchange, const char *type)
 }
 
 void
+client_delete_exchange(Client *client, const char *exchange)
+{
+        amqp_exchange_delete(client->connection, CHANNEL, amqp_cstring_bytes(exchange), 0);
+        must(amqp_get_rpc_reply(client->connection), "deletes exchange", exchange);
+}
+
+void
 client_bind(Client *client, const char *queue, const char *exchange, const char *key)
 {
         amqp_queue_bind(client->connection, CHANNEL, amqp_cstring_bytes(queue), amqp_cstring_bytes(exchange),
@@ -393,11 +400,23 @@ client_next(Client *client, int64_t timeout_ms)
         return message;
 }
 
-void
-client_ack(Client *client, const ClientMessage *message)
+static void
+ack(Client *client, const ClientMessage *message, amqp_boolean_t multiple)
 {
-        int status = amqp_basic_ack(client->connection, CHANNEL, message->delivery_tag, 0);
+        int status = amqp_basic_ack(client->connection, CHANNEL, message->delivery_tag, multiple);
 
         if (status != AMQP_STATUS_OK)
                 g_error("test client: ack: %s", amqp_error_string2(status));
+}
+
+void
+client_ack(Client *client, const ClientMessage *message)
+{
+        ack(client, message, 0);
+}
+
+void
+client_ack_upto(Client *client, const ClientMessage *message)
+{
+        ack(client, message, 1);
 }

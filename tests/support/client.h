@@ -24,6 +24,7 @@ void client_declare_queue(Client *client, const char *queue, const amqp_table_t 
 void client_delete_queue(Client *client, const char *queue); /* fine if there is none */
 void client_purge_queue(Client *client, const char *queue);
 void client_declare_exchange(Client *client, const char *exchange, const char *type);
+void client_delete_exchange(Client *client, const char *exchange);
 void client_bind(Client *client, const char *queue, const char *exchange, const char *key);
 
 /* Ready messages and consumers of a queue; false if there is no such queue. Outputs may be NULL. */
@@ -68,3 +69,5 @@ void client_consume(Client *client, const char *queue, uint16_t prefetch);
 /* The next message, from any queue consumed; NULL if none comes within @timeout_ms. */
 ClientMessage *client_next(Client *client, int64_t timeout_ms) G_GNUC_WARN_UNUSED_RESULT;
 void client_ack(Client *client, const ClientMessage *message);
+/* This one and all that came before it. */
+void client_ack_upto(Client *client, const ClientMessage *message);

@@ -411,15 +411,19 @@ def end_leftovers(keep):
 
 
 def wait_for(child, servers):
-    """Waits for @child and meanwhile buries the orphans that the kernel hands to us."""
-    processes = {server.process.pid: server.process for server in servers.all()}
-    processes[child.pid] = child
+    """Waits for @child and meanwhile buries the orphans that the kernel hands to us. A RabbitMQ that the command
+    kills is started again, as a machine's service manager would."""
     while child.returncode is None:
+        processes = {server.process.pid: server.process for server in servers.all()}
+        processes[child.pid] = child
         ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT).si_pid
         if ended in processes:
             processes[ended].wait()
         else:
             os.waitpid(ended, 0)
+        for rabbit in servers.rabbits:
+            if rabbit.process.returncode == -signal.SIGKILL:
+                rabbit.start()
     return child.returncode
 
 

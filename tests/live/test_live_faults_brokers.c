@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/support/fault_run.h"
+#include "tests/support/live.h"
+
+#include <amqp_framing.h>
+#include <errno.h>
+#include <signal.h>
+
+/*
+ * Brokers that die, stand still, block or fall silent, and a network that does. East has a broker of its own:
+ * what happens to that one must not reach west. F4, F5, F8, F11, F12, F24 of the matrix.
+ */
+
+enum { DEADLINE_MS = 30000 };
+
+/* Parked after the hold time; besides that it takes two heartbeats and a few seconds to find out. */
+enum { PARKED_WITHIN_MS = FAULT_HOLD_MS + 2 * 2000 + 5000 };
+
+static const FaultBrokers OWN = {"AMQP_URL", "AMQP_URL_2"};
+static const FaultBrokers MORTAL = {"AMQP_URL_2", NULL};
+
+/* While east is broken: its messages are parked in time, west flows, and no more than a window is held. */
+static void
+expect_isolation(FaultRun *run)
+{
+        int64_t began_us = g_get_monotonic_time();
+
+        fault_run_watch_west(run);
+        stage_wait_flow(run->stage, "east", "parking");
+        g_assert_cmpint(g_get_monotonic_time() - began_us, <, PARKED_WITHIN_MS * 1000);
+        fault_run_expect_west(run, 600);
+        g_assert_cmpint(stage_number(run->stage, "$N", "in_flight"), <=, FAULT_PREFETCH);
+}
+
+static void
+over(FaultRun *run)
+{
+        fault_run_count(run, FAULT_PREFETCH);
+        fault_run_recover(run);
+}
+
+/* ---- F4, F5: a broker dies or stands still ---- */
+
+static bool
+has_gone(void *data)
+{
+        return kill(*(int *)data, 0) != 0 && errno == ESRCH;
+}
+
+/* The launcher of the servers starts it again. */
+static void
+kill_second_broker(void)
+{
+        int pid = fault_broker_pid("RABBITMQCTL_2");
+
+        g_assert_no_errno(kill(pid, SIGKILL));
+        g_assert_true(live_wait(DEADLINE_MS, has_gone, &pid));
+}
+
+/* A classic queue may forget what it has delivered: then a copy is unmarked, and that is the broker's. */
+static void
+test_kill_of_the_shared_broker(void)
+{
+        unsigned times = fault_run_times(1, 20);
+        g_auto(FaultRun) run = {0};
+
+        if (live_env("RABBITMQCTL_2") == NULL ||
+            !fault_run_init(&run, "F4 shared broker kill -9", &MORTAL, ""))
+                return;
+        run.forgetful = true;
+        fault_run_start(&run);
+        for (unsigned i = 0; i < times; i++) {
+                checker_wait_confirmed(run.checker, 300);
+                g_clear_pointer(&run.stage->client, client_free);
+                kill_second_broker();
+                fault_run_count(&run, FAULT_PREFETCH);
+                run.stage->client = client_new(checker_url(run.checker));
+                fault_run_recover(&run);
+        }
+        fault_run_finish(&run);
+}
+
+static void
+test_kill_of_a_cluster_broker(void)
+{
+        unsigned times = fault_run_times(1, 20);
+        g_auto(FaultRun) run = {0};
+
+        if (live_env("RABBITMQCTL_2") == NULL || !fault_run_init(&run, "F5 east's broker kill -9", &OWN, ""))
+                return;
+        fault_run_start(&run);
+        for (unsigned i = 0; i < times; i++) {
+                kill_second_broker();
+                expect_isolation(&run);
+                over(&run);
+        }
+        fault_run_finish(&run);
+}
+
+static void
+test_cluster_broker_stands_still(void)
+{
+        unsigned times = fault_run_times(1, 10);
+        g_auto(FaultRun) run = {0};
+        int pid;
+
+        if (live_env("RABBITMQCTL_2") == NULL || !fault_run_init(&run, "F5 east's broker SIGSTOP", &OWN, ""))
+                return;
+        fault_run_start(&run);
+        pid = fault_broker_pid("RABBITMQCTL_2");
+        for (unsigned i = 0; i < times; i++) {
+                g_assert_no_errno(kill(pid, SIGSTOP));
+                expect_isolation(&run);
+                g_assert_no_errno(kill(pid, SIGCONT));
+                over(&run);
+        }
+        fault_run_finish(&run);
+}
+
+/* ---- F8: it blocks ---- */
+
+static void
+test_memory_alarm_at_a_cluster_broker(void)
+{
+        unsigned times = fault_run_times(1, 10);
+        g_auto(FaultRun) run = {0};
+
+        if (live_env("RABBITMQCTL_2") == NULL ||
+            !fault_run_init(&run, "F8 memory alarm at east's broker", &OWN, ""))
+                return;
+        fault_run_start(&run);
+        for (unsigned i = 0; i < times; i++) {
+                fault_tell("RABBITMQCTL_2", "set_vm_memory_high_watermark", "0.000001", NULL);
+                expect_isolation(&run);
+                fault_tell("RABBITMQCTL_2", "set_vm_memory_high_watermark", "0.6", NULL);
+                over(&run);
+        }
+        fault_run_finish(&run);
+}
+
+/* ---- F11, F12: the network falls silent, or is bad ---- */
+
+static void
+test_silence_in_the_middle_of_a_publish(void)
+{
+        static const FaultTrigger trigger = {FAULT_UP, FAULT_BODY, 5, FAULT_MIDDLE, FAULT_SILENCE};
+        unsigned times = fault_run_times(1, 20);
+        g_auto(FaultRun) run = {0};
+
+        if (!fault_run_init(&run, "F11 east's broker blackholed mid-publish", &OWN, ""))
+                return;
+        fault_run_start(&run);
+        for (unsigned i = 0; i < times; i++) {
+                fault_proxy_arm(run.east, &trigger);
+                g_assert_true(fault_proxy_wait_fired(run.east, DEADLINE_MS));
+                fault_proxy_silence(run.east, FAULT_BOTH);
+                expect_isolation(&run);
+                fault_proxy_heal(run.east);
+                over(&run);
+        }
+        fault_run_finish(&run);
+}
+
+static void
+test_silence_one_way(void)
+{
+        static const FaultDirection directions[] = {FAULT_UP, FAULT_DOWN};
+        unsigned times = fault_run_times(2, 20);
+        g_auto(FaultRun) run = {0};
+
+        if (!fault_run_init(&run, "F12 east's broker blackholed one way", &OWN, ""))
+                return;
+        fault_run_start(&run);
+        for (unsigned i = 0; i < times; i++) {
+                fault_proxy_silence(run.east, directions[i % G_N_ELEMENTS(directions)]);
+                expect_isolation(&run);
+                fault_proxy_heal(run.east);
+                over(&run);
+        }
+        fault_run_finish(&run);
+}
+
+static void
+test_slow_network_is_no_fault(void)
+{
+        static const FaultShape shapes[] = {
+            {.slice_bytes = 1}, {.delay_ms = 100, .jitter_ms = 400}, {.bytes_per_s = 200 * 1000}};
+        unsigned times = fault_run_times(3, 30);
+        g_auto(FaultRun) run = {0};
+
+        if (!fault_run_init(&run, "F12 slices, jitter, little bandwidth", &OWN, ""))
+                return;
+        fault_run_start(&run);
+        for (unsigned i = 0; i < times; i++) {
+                fault_proxy_shape(run.east, &shapes[i % G_N_ELEMENTS(shapes)]);
+                checker_wait_confirmed(run.checker, 600);
+                fault_proxy_heal(run.east);
+                fault_run_count(&run, 0);
+                fault_run_recover(&run);
+        }
+        fault_run_finish(&run);
+}
+
+/* ---- F24: SIGTERM while a destination is blocked ---- */
+
+static void
+test_stop_while_a_cluster_is_silent(void)
+{
+        unsigned times = fault_run_times(2, 20);
+        g_auto(FaultRun) run = {0};
+
+        if (!fault_run_init(&run, "F24 SIGTERM, east's broker silent", &OWN, ""))
+                return;
+        fault_run_start(&run);
+        for (unsigned i = 0; i < times; i++) {
+                int64_t began_us;
+
+                fault_proxy_silence(run.east, FAULT_BOTH);
+                checker_wait_confirmed(run.checker, i % 2 == 0 ? 100 : 3000);
+                began_us = g_get_monotonic_time();
+                stage_stop(run.stage);
+                /* the deadline to drain is 2 s */
+                g_assert_cmpint(g_get_monotonic_time() - began_us, <, 6 * G_USEC_PER_SEC);
+                fault_proxy_heal(run.east);
+                fault_run_count(&run, FAULT_PREFETCH);
+                stage_start(run.stage);
+                fault_run_recover(&run);
+        }
+        fault_run_finish(&run);
+}
+
+int
+main(int argc, char **argv)
+{
+        g_test_init(&argc, &argv, NULL);
+        g_test_add_func("/faults-brokers/kill-of-the-shared-broker", test_kill_of_the_shared_broker);
+        g_test_add_func("/faults-brokers/kill-of-a-cluster-broker", test_kill_of_a_cluster_broker);
+        g_test_add_func("/faults-brokers/cluster-broker-stands-still", test_cluster_broker_stands_still);
+        g_test_add_func("/faults-brokers/memory-alarm-at-a-cluster-broker",
+                        test_memory_alarm_at_a_cluster_broker);
+        g_test_add_func("/faults-brokers/silence-in-the-middle-of-a-publish",
+                        test_silence_in_the_middle_of_a_publish);
+        g_test_add_func("/faults-brokers/silence-one-way", test_silence_one_way);
+        g_test_add_func("/faults-brokers/slow-network-is-no-fault", test_slow_network_is_no_fault);
+        g_test_add_func("/faults-brokers/stop-while-a-cluster-is-silent",
+                        test_stop_while_a_cluster_is_silent);
+        return g_test_run();
+}
