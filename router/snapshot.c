@@ -60,16 +60,10 @@ has_counted(const SnapshotCluster *cluster)
         return any != 0;
 }
 
-static gboolean
-has_name(gconstpointer cluster, gconstpointer name)
-{
-        return strcmp(((const SnapshotCluster *)cluster)->cluster, name) == 0;
-}
-
 static void
-add_empty_cluster(SnapshotRoute *route, const char *name)
+add_empty_cluster(SnapshotRoute *route, GHashTable *known, const char *name)
 {
-        if (g_ptr_array_find_with_equal_func(route->clusters, name, has_name, NULL))
+        if (g_hash_table_contains(known, name))
                 return;
 
         SnapshotCluster *cluster = g_new0(SnapshotCluster, 1);
@@ -87,10 +81,14 @@ compare_clusters(gconstpointer a, gconstpointer b)
 static void
 complete_clusters(SnapshotRoute *route, const View *view)
 {
+        g_autoptr(GHashTable) known = g_hash_table_new(g_str_hash, g_str_equal);
+
+        for (unsigned i = 0; i < route->clusters->len; i++)
+                g_hash_table_add(known, ((SnapshotCluster *)route->clusters->pdata[i])->cluster);
         for (unsigned i = 0; i < view->clusters->len; i++)
-                add_empty_cluster(route, ((ViewCluster *)view->clusters->pdata[i])->name);
+                add_empty_cluster(route, known, ((ViewCluster *)view->clusters->pdata[i])->name);
         if (view->single)
-                add_empty_cluster(route, "");
+                add_empty_cluster(route, known, "");
         g_ptr_array_sort(route->clusters, compare_clusters);
 
         SnapshotCluster *first = route->clusters->len ? route->clusters->pdata[0] : NULL;

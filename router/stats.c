@@ -116,31 +116,37 @@ cluster_stats_free(gpointer data)
         g_free(cluster);
 }
 
-static int
-compare_clusters(gconstpointer a, gconstpointer b)
+/* The place of @cluster in the sorted list; there may be 10,000 of them. */
+static unsigned
+place_of(const GPtrArray *clusters, const char *cluster)
 {
-        const ClusterStats *left = *(ClusterStats *const *)a;
-        const ClusterStats *right = *(ClusterStats *const *)b;
+        unsigned low = 0, high = clusters->len;
 
-        return strcmp(left->cluster, right->cluster);
+        while (low < high) {
+                unsigned middle = low + (high - low) / 2;
+
+                if (strcmp(((const ClusterStats *)clusters->pdata[middle])->cluster, cluster) < 0)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        return low;
 }
 
 ClusterStats *
 route_stats_cluster(RouteStats *route, const char *cluster)
 {
         g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&route->lock);
+        unsigned place = place_of(route->clusters, cluster);
+        ClusterStats *found = place < route->clusters->len ? route->clusters->pdata[place] : NULL;
 
-        for (unsigned i = 0; i < route->clusters->len; i++) {
-                ClusterStats *known = route->clusters->pdata[i];
-
-                if (strcmp(known->cluster, cluster) == 0)
-                        return known;
-        }
+        if (found && strcmp(found->cluster, cluster) == 0)
+                return found;
 
         ClusterStats *made = g_new0(ClusterStats, 1);
+
         made->cluster = g_strdup(cluster);
-        g_ptr_array_add(route->clusters, made);
-        g_ptr_array_sort(route->clusters, compare_clusters);
+        g_ptr_array_insert(route->clusters, (int)place, made);
         return made;
 }
 
