@@ -79,6 +79,20 @@ set_tls(amqp_socket_t *socket, const ConfTls *tls, GError **error)
         return true;
 }
 
+static char *
+describe_failure(int status, const ConfUrl *info, const ConfTls *tls)
+{
+        switch (status) {
+        case AMQP_STATUS_SSL_PEER_VERIFY_FAILED:
+                return g_strdup_printf("its certificate is not signed by an authority in %s (tls_ca)",
+                                       tls->ca ? tls->ca : SYSTEM_CA_FILE);
+        case AMQP_STATUS_SSL_HOSTNAME_VERIFY_FAILED:
+                return g_strdup_printf("its certificate is not for the name %s", info->host);
+        default:
+                return g_strdup(amqp_error_string2(status));
+        }
+}
+
 static bool
 open_socket(amqp_connection_state_t connection, const ConfUrl *info, const ConfTls *tls, GError **error)
 {
@@ -95,8 +109,9 @@ open_socket(amqp_connection_state_t connection, const ConfUrl *info, const ConfT
         int status = amqp_socket_open_noblock(socket, info->host, info->port, &timeout);
 
         if (status != AMQP_STATUS_OK) {
-                g_set_error(error, DIAL_ERROR, DIAL_ERROR_REFUSED, "cannot connect: %s",
-                            amqp_error_string2(status));
+                g_autofree char *why = describe_failure(status, info, tls);
+
+                g_set_error(error, DIAL_ERROR, DIAL_ERROR_REFUSED, "cannot connect: %s", why);
                 return false;
         }
         return true;
