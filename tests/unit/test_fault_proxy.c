@@ -259,9 +259,10 @@ append_frame(guint8 *at, guint8 type, uint32_t method, guint8 fill, size_t paylo
 static size_t
 make_publishes(guint8 *out, unsigned count)
 {
-        size_t length = 8;
+        static const guint8 preamble[] = {'A', 'M', 'Q', 'P', 0, 0, 9, 1};
+        size_t length = sizeof(preamble);
 
-        memcpy(out, "AMQP\0\0\x09\x01", 8);
+        memcpy(out, preamble, sizeof(preamble));
         for (unsigned i = 0; i < count; i++) {
                 length += append_frame(out + length, 1, AMQP_BASIC_PUBLISH_METHOD, 0, 20);
                 length += append_frame(out + length, 2, 0, 'h', 30);

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-enum { NOW_UNIX_MS = 1700000000000 };
+static const int64_t NOW_UNIX_MS = INT64_C(1700000000000);
 
 #define TIME "2023-11-14T22:12:20.000Z" /* a minute before */
 
