@@ -74,10 +74,11 @@ cluster_of(const Explanation *explanation)
 static json_t *
 cluster_state_json(const ViewCluster *cluster)
 {
-        json_t *hosts = json_array();
+        json_t *hosts = NULL;
 
         if (cluster == NULL)
                 return json_null();
+        hosts = json_array();
         for (unsigned i = 0; i < cluster->usable->len; i++)
                 json_array_append_new(hosts, print_string(((ViewHost *)cluster->usable->pdata[i])->name));
         return json_pack("{s:b, s:b, s:o, s:o, s:i}", "usable", view_cluster_is_usable(cluster), "drained",

@@ -359,10 +359,6 @@ begin(Job *job)
         }
         job->left = messages;
         job->counts->messages += messages;
-        if (job->options->action != REPLAY_PURGE && !job->options->dry_run && messages > 0)
-                job->outlet = outlet_new((Conf *)job->options->conf, job->route,
-                                         (const char *const *)job->options->conf->broker_urls,
-                                         &job->options->conf->broker_tls, &job->home);
         return true;
 }
 
@@ -386,7 +382,22 @@ end(Job *job)
         close(job->home.wake_fd);
 }
 
-/* From here on a signal must not end the program between a confirm and its acknowledgement. */
+static void
+open_outlet(Job *job)
+{
+        const Conf *conf = job->options->conf;
+
+        if (job->options->action == REPLAY_PURGE || job->options->dry_run)
+                return;
+        job->home.watchdog = watchdog_new();
+        job->outlet = outlet_new((Conf *)conf, job->route, (const char *const *)conf->broker_urls,
+                                 &conf->broker_tls, &job->home);
+}
+
+/*
+ * From here on a signal must not end the program between a confirm and its acknowledgement. Threads inherit
+ * the mask, so none may be older than it.
+ */
 static void
 run_watching(Job *job)
 {
@@ -397,6 +408,7 @@ run_watching(Job *job)
         sigaddset(&watched, SIGTERM);
         pthread_sigmask(SIG_BLOCK, &watched, &before);
         job->signal_fd = signalfd(-1, &watched, SFD_NONBLOCK | SFD_CLOEXEC);
+        open_outlet(job);
         run(job);
         close(job->signal_fd);
         pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -410,7 +422,7 @@ replay_queue(const ReplayOptions *options, const ConfRoute *route, ReplayCounts 
                    .counts = counts,
                    .queue = topology_dead_queue(route),
                    .publication = publication_new(),
-                   .home = {.wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), .watchdog = watchdog_new()}};
+                   .home = {.wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)}};
 
         g_queue_init(&job.again);
         if (!begin(&job))

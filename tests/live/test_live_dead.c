@@ -243,16 +243,20 @@ test_interrupted_replay_loses_nothing(void)
         g_autoptr(Stage) stage = prepare("dead-break", MESSAGES, NULL);
         g_autoptr(GPtrArray) argv = NULL;
         g_autoptr(Program) program = NULL;
+        g_autofree char *log = NULL;
 
         if (stage == NULL)
                 return;
         stage_stop(stage);
+        g_assert_cmpuint(stage_count(stage, "$N"), ==, 0);
         argv = make_argv(stage, "dead replay --to router --rate 100/s");
         program = program_start((const char *const *)argv->pdata);
         while (stage_count(stage, "$N") < 20)
                 g_usleep(5000);
         program_signal(program, SIGINT);
         g_assert_cmpint(program_wait_exit(program, 20000), ==, EXIT_INTERRUPTED);
+        log = program_log(program);
+        g_assert_nonnull(strstr(log, "\"interrupted\": true")); /* the signal itself did not end it */
 
         uint32_t replayed = stage_count(stage, "$N");
 
