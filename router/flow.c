@@ -70,7 +70,7 @@ bool
 flow_is_usable(const Flow *flow, const View *view)
 {
         if (flow_is_common(flow))
-                return flow->seen_view != view->generation;
+                return flow->failing || flow->seen_view != view->generation;
         return view->single || (flow->cluster && view_cluster_is_usable(flow->cluster));
 }
 

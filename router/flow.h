@@ -24,8 +24,9 @@
  * Under steady load a parking queue that new messages are put into would never be seen empty. So once it is
  * short, what is new is kept waiting in memory for the moment it takes to empty it.
  *
- * The common flow (cluster "") stands for messages that belong to no cluster: it has a parking queue only, is
- * always PARKING, and is passed through whenever the view has changed. Belongs to the thread of its lane.
+ * The common flow (cluster "") stands for messages that belong to no cluster: it has a parking queue and no
+ * destination, so its state says nothing; it is passed through whenever the view has changed, and again after
+ * a while if something came back. Belongs to the thread of its lane.
  */
 struct Flow {
         char *name;                 /* "" for the common flow and for single-cluster mode */

@@ -221,7 +221,7 @@ admit_parked(Lane *lane, Delivery *delivery)
                 return false;
         }
         if (flow_has_tried(flow, delivery)) {
-                flow->failing = true;
+                flow->failing |= bytes_equal(delivery->provenance.reason, reason_code(REASON_UNROUTABLE));
                 delivery_hold(delivery, &flow->aside);
                 return false;
         }
