@@ -91,6 +91,20 @@ first_policy(const Walk *walk)
         return NULL;
 }
 
+/* The operator drained the cluster to that one, so no policy was asked. */
+static bool
+is_substituted(const Walk *walk, const ConfPolicy *first_or_null)
+{
+        const Decision *decision = &walk->out->decision;
+        const ViewCluster *named = walk->out->envelope.cluster;
+
+        if (!named && first_or_null && first_or_null->name)
+                named = view_find(walk->view, first_or_null->name, strlen(first_or_null->name));
+        return decision->kind == DECIDE_DELIVER && decision->reason == REASON_CLUSTER_DRAINED && named &&
+               named->drain_to &&
+               view_find(walk->view, named->drain_to, strlen(named->drain_to)) == decision->cluster;
+}
+
 /* As router/decide.c goes: a policy may lead to a cluster, and one more away from it if it is down. */
 static void
 explain_policy(Walk *walk)
@@ -111,7 +125,10 @@ explain_policy(Walk *walk)
                     text, "%s = %s",
                     out->envelope.kind == ENVELOPE_UNKNOWN ? "on_unknown_cluster" : "on_no_cluster", spelled);
         }
-        if (down_applied) {
+        if (down_applied && is_substituted(walk, first)) {
+                g_string_append_printf(text, "%sdrained to %s", first ? ", then " : "",
+                                       out->decision.cluster->name);
+        } else if (down_applied) {
                 g_autofree char *spelled = conf_policy_spell(down);
 
                 g_string_append_printf(text, "%son_cluster_down = %s:%s", first ? ", then " : "",
