@@ -6,6 +6,26 @@
 
 enum { RETRY_FIRST_MS = 500, RETRY_MAX_MS = 5000 };
 
+static bool
+send_to_redis(void *sender, const char *cluster, const char *host, int64_t ttl_ms, GError **error)
+{
+        return liveness_send_heartbeat(sender, cluster, host, ttl_ms, error);
+}
+
+static bool
+leave_redis(void *sender, const char *cluster, const char *host, GError **error)
+{
+        return liveness_goodbye(sender, cluster, host, error);
+}
+
+static void
+free_liveness(void *sender)
+{
+        liveness_free(sender);
+}
+
+const BeatWay beat_by_redis = {"redis", send_to_redis, leave_redis, free_liveness};
+
 struct Beat {
         gatomicrefcount refs; /* the caller and the thread: who is last frees */
         char *cluster;
@@ -20,7 +40,8 @@ struct Beat {
         bool done;
 
         /* The thread's own. */
-        Liveness *liveness;
+        const BeatWay *way;
+        void *sender;
         Backoff backoff;
         bool tried;
         bool connected;
@@ -31,7 +52,7 @@ beat_unref(Beat *beat)
 {
         if (!g_atomic_ref_count_dec(&beat->refs))
                 return;
-        liveness_free(beat->liveness);
+        beat->way->free(beat->sender);
         g_mutex_clear(&beat->lock);
         g_cond_clear(&beat->wake);
         g_free(beat->cluster);
@@ -43,7 +64,8 @@ static void
 log_change(Beat *beat, bool fine, const GError *error)
 {
         if (fine && !beat->connected)
-                g_message("host %s of cluster %s: heartbeats arrive in redis", beat->host, beat->cluster);
+                g_message("host %s of cluster %s: heartbeats arrive in %s", beat->host, beat->cluster,
+                          beat->way->place);
         else if (!fine && (beat->connected || !beat->tried))
                 g_message("host %s of cluster %s: no heartbeats, trying again: %s", beat->host, beat->cluster,
                           error->message);
@@ -56,7 +78,7 @@ static int64_t
 send(Beat *beat)
 {
         g_autoptr(GError) error = NULL;
-        bool fine = liveness_send_heartbeat(beat->liveness, beat->cluster, beat->host, beat->ttl_ms, &error);
+        bool fine = beat->way->send(beat->sender, beat->cluster, beat->host, beat->ttl_ms, &error);
         log_change(beat, fine, error);
         if (!fine)
                 return backoff_next_ms(&beat->backoff);
@@ -80,7 +102,7 @@ static void
 say_goodbye(Beat *beat)
 {
         g_autoptr(GError) error = NULL;
-        if (!liveness_goodbye(beat->liveness, beat->cluster, beat->host, &error))
+        if (!beat->way->goodbye(beat->sender, beat->cluster, beat->host, &error))
                 g_message("host %s of cluster %s: the heartbeat could not be removed and will expire: %s",
                           beat->host, beat->cluster, error->message);
 }
@@ -104,16 +126,14 @@ thread_main(gpointer data)
 }
 
 Beat *
-beat_start(const Conf *conf, const char *cluster, const char *host, GError **error)
+beat_start(const Conf *conf, const BeatWay *way, void *sender, const char *cluster, const char *host)
 {
-        Liveness *liveness = liveness_new(conf->redis_url, conf->redis_timeout_ms, error);
-        if (liveness == NULL)
-                return NULL;
         Beat *beat = g_new0(Beat, 1);
         g_atomic_ref_count_init(&beat->refs);
         g_mutex_init(&beat->lock);
         g_cond_init(&beat->wake);
-        beat->liveness = liveness;
+        beat->way = way;
+        beat->sender = sender;
         beat->cluster = g_strdup(cluster);
         beat->host = g_strdup(host);
         beat->ttl_ms = conf->heartbeat_ttl_ms;
@@ -137,8 +157,8 @@ beat_stop(Beat *beat)
         while (!beat->done && g_cond_wait_until(&beat->wake, &beat->lock, deadline_us))
                 continue;
         if (!beat->done)
-                g_message("host %s of cluster %s: redis does not answer, the heartbeat will expire",
-                          beat->host, beat->cluster);
+                g_message("host %s of cluster %s: no answer from %s, the heartbeat will expire", beat->host,
+                          beat->cluster, beat->way->place);
         g_mutex_unlock(&beat->lock);
         beat_unref(beat);
 }

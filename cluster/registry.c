@@ -174,6 +174,7 @@ registry_alloc(Conf *conf, RegistryNotify notify, void *user_data)
         registry->damping = damping_new();
         registry->rows = no_rows();
         registry->log = change_log_new();
+        registry->notes = host_notes_new();
         set_states(&registry->status, conf);
         return registry;
 }
@@ -237,6 +238,7 @@ registry_free(Registry *registry)
         view_unref(registry->settled);
         view_unref(registry->view);
         damping_free(registry->damping);
+        host_notes_free(registry->notes);
         g_ptr_array_unref(registry->rows);
         conf_unref(registry->conf);
         g_free(registry->run_id);
@@ -291,6 +293,18 @@ registry_get_status(Registry *registry, RegistryStatus *out_status)
         g_mutex_lock(&registry->lock);
         *out_status = registry->status;
         g_mutex_unlock(&registry->lock);
+}
+
+bool
+registry_note_host(Registry *registry, RegistryNote note, const char *cluster, const char *host)
+{
+        g_mutex_lock(&registry->lock);
+        int64_t until_us = g_get_monotonic_time() + registry->conf->heartbeat_ttl_ms * 1000;
+        bool taken = host_notes_put(registry->notes, cluster, host, note == REGISTRY_HEARTBEAT, until_us);
+        registry->noted = true;
+        g_cond_signal(&registry->wake);
+        g_mutex_unlock(&registry->lock);
+        return taken;
 }
 
 void

@@ -66,5 +66,14 @@ bool registry_reload(Registry *registry, Conf *conf, GError **error) G_GNUC_WARN
 
 void registry_get_status(Registry *registry, RegistryStatus *out_status);
 
+/*
+ * What a host says by message instead of in redis itself: that it is there, or that it leaves. The registry's
+ * thread writes it to redis; without [redis] this process alone keeps it, for one heartbeat TTL. Both names
+ * must be legal and the cluster known. False: too many wait to be written, try again later.
+ */
+typedef enum { REGISTRY_HEARTBEAT, REGISTRY_GOODBYE } RegistryNote;
+bool registry_note_host(Registry *registry, RegistryNote note, const char *cluster,
+                        const char *host) G_GNUC_WARN_UNUSED_RESULT;
+
 /* Polls now instead of at the next tick. */
 void registry_poke(Registry *registry);

@@ -7,6 +7,7 @@
 #include "cluster/catalogue.h"
 #include "cluster/change_log.h"
 #include "cluster/damping.h"
+#include "cluster/host_notes.h"
 #include "cluster/liveness.h"
 #include "cluster/registry.h"
 
@@ -29,6 +30,8 @@ struct Registry {
         Damping *damping;
         GPtrArray *rows; /* of CatalogueCluster *, never changed, only replaced: the last good catalogue */
         RegistryStatus status;
+        HostNotes *notes;
+        bool noted; /* there is something new among them */
         bool stop;
         bool poke;
         bool tried_once; /* by the thread: MySQL and redis */

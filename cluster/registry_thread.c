@@ -149,6 +149,33 @@ poll_redis(Registry *registry)
         schedule_redis(registry, conf, fine, began_us);
 }
 
+/* Writes to redis what hosts said by message; what cannot be written waits for the next poll. */
+static void
+write_notes(Registry *registry)
+{
+        g_mutex_lock(&registry->lock);
+        g_autoptr(GPtrArray) notes = host_notes_take(registry->notes);
+        g_mutex_unlock(&registry->lock);
+        bool fine = true;
+        for (guint i = 0; i < notes->len; i++) {
+                HostNote *note = notes->pdata[i];
+                int64_t now_us = g_get_monotonic_time();
+                int64_t ttl_ms = (note->until_us - now_us) / 1000;
+                if (fine && note->alive && ttl_ms > 0)
+                        fine = liveness_send_heartbeat(registry->liveness, note->cluster, note->host, ttl_ms,
+                                                       NULL);
+                else if (fine && !note->alive)
+                        fine = liveness_goodbye(registry->liveness, note->cluster, note->host, NULL);
+                if (fine) {
+                        host_note_free(note);
+                        continue;
+                }
+                g_mutex_lock(&registry->lock);
+                host_notes_return(registry->notes, note, now_us);
+                g_mutex_unlock(&registry->lock);
+        }
+}
+
 /* Without [redis] every configured member counts as alive. */
 static void
 assume_all(Registry *registry)
@@ -162,10 +189,13 @@ assume_all(Registry *registry)
                 for (guint j = 0; j < cluster->hosts->len; j++)
                         ((LivenessHost *)cluster->hosts->pdata[j])->alive = true;
         }
-        damping_update(registry->damping, &rules, clusters, false, g_get_monotonic_time());
+        int64_t now_us = g_get_monotonic_time();
+        host_notes_apply(registry->notes, clusters, now_us);
+        damping_update(registry->damping, &rules, clusters, false, now_us);
         registry_publish(registry);
+        bool silent = host_notes_count(registry->notes) == 0;
+        registry->redis_due_us = silent ? G_MAXINT64 : now_us + registry->conf->redis_poll_ms * 1000;
         g_mutex_unlock(&registry->lock);
-        registry->redis_due_us = G_MAXINT64;
 }
 
 /*
@@ -343,8 +373,9 @@ wait_for_work(Registry *registry)
 {
         int64_t due_us = MIN(registry->redis_due_us, MIN(registry->mysql_due_us, registry->serial_due_us));
         g_mutex_lock(&registry->lock);
-        while (!registry->stop && !registry->poke && registry->conf_serial == registry->connected_serial &&
-               registry->view == registry->settled && g_get_monotonic_time() < due_us) {
+        while (!registry->stop && !registry->poke && !registry->noted &&
+               registry->conf_serial == registry->connected_serial && registry->view == registry->settled &&
+               g_get_monotonic_time() < due_us) {
                 if (due_us == G_MAXINT64)
                         g_cond_wait(&registry->wake, &registry->lock);
                 else
@@ -354,6 +385,8 @@ wait_for_work(Registry *registry)
                 registry->redis_due_us = 0;
                 registry->mysql_due_us = registry->catalogue != NULL ? 0 : G_MAXINT64;
         }
+        if (registry->noted && registry->liveness == NULL)
+                registry->redis_due_us = 0;
         registry->poke = false;
         bool go_on = !registry->stop;
         g_mutex_unlock(&registry->lock);
@@ -367,7 +400,14 @@ work(Registry *registry)
                 refresh_catalogue(registry);
         else if (registry->catalogue != NULL && g_get_monotonic_time() >= registry->serial_due_us)
                 look_for_changes(registry);
-        if (g_get_monotonic_time() < registry->redis_due_us)
+        bool due = g_get_monotonic_time() >= registry->redis_due_us;
+        g_mutex_lock(&registry->lock);
+        bool to_write = registry->noted || (due && host_notes_count(registry->notes) > 0);
+        registry->noted = false;
+        g_mutex_unlock(&registry->lock);
+        if (registry->liveness != NULL && to_write)
+                write_notes(registry);
+        if (!due)
                 return;
         if (registry->liveness != NULL)
                 poll_redis(registry);

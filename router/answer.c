@@ -44,28 +44,43 @@ describe(const char *cluster, Reason reason)
                                reason_meaning(reason), reason_code(reason));
 }
 
+static json_t *
+oslo_failure(const char *class_name, const char *text)
+{
+        json_t *failure = json_pack("{s:s, s:s, s:s, s:[s], s:[s], s:{}}", "class", class_name, "module",
+                                    "cluster_router", "message", text, "tb", text, "args", text, "kwargs");
+        char *line = json_dumps(failure, JSON_COMPACT);
+        json_t *string = json_string(line);
+
+        json_decref(failure);
+        free(line);
+        return string;
+}
+
+char *
+answer_oslo_body(const char *msg_id, json_t *result, const char *class_name, const char *text)
+{
+        g_autofree char *unique_id = g_uuid_string_random();
+        json_t *inner = json_pack("{s:o, s:o, s:b, s:s?, s:s}", "result", result ? result : json_null(),
+                                  "failure", class_name ? oslo_failure(class_name, text) : json_null(),
+                                  "ending", 1, "_msg_id", msg_id, "_unique_id", unique_id);
+        char *inner_text = json_dumps(inner, JSON_ENSURE_ASCII);
+        json_t *outer = json_pack("{s:s, s:s}", "oslo.version", "2.0", "oslo.message", inner_text);
+        char *body = json_dumps(outer, JSON_ENSURE_ASCII);
+
+        json_decref(inner);
+        json_decref(outer);
+        free(inner_text);
+        return body;
+}
+
 static char *
 oslo_body(const Envelope *envelope, const char *cluster, Reason reason)
 {
         g_autofree char *text = describe(cluster, reason);
         g_autofree char *msg_id = value_text(&envelope->msg_id);
-        g_autofree char *unique_id = g_uuid_string_random();
-        json_t *failure =
-            json_pack("{s:s, s:s, s:s, s:[s], s:[s], s:{}}", "class", "ClusterUnavailable", "module",
-                      "cluster_router", "message", text, "tb", text, "args", text, "kwargs");
-        char *failure_text = json_dumps(failure, JSON_COMPACT);
-        json_t *inner = json_pack("{s:n, s:s, s:b, s:s?, s:s}", "result", "failure", failure_text, "ending",
-                                  1, "_msg_id", msg_id, "_unique_id", unique_id);
-        char *inner_text = json_dumps(inner, JSON_ENSURE_ASCII);
-        json_t *outer = json_pack("{s:s, s:s}", "oslo.version", "2.0", "oslo.message", inner_text);
-        char *body = json_dumps(outer, JSON_ENSURE_ASCII);
 
-        json_decref(failure);
-        json_decref(inner);
-        json_decref(outer);
-        free(failure_text);
-        free(inner_text);
-        return body;
+        return answer_oslo_body(msg_id, NULL, "ClusterUnavailable", text);
 }
 
 static char *

@@ -6,6 +6,7 @@
 #include "router/message.h"
 
 #include <glib.h>
+#include <jansson.h>
 
 /*
  * What a caller is told at once when its call cannot be served, instead of being left to time out. Pure.
@@ -23,3 +24,10 @@ char *answer_address(const Envelope *envelope, const Message *request) G_GNUC_WA
 /* The answer, a new message addressed to the default exchange and @address. */
 Message *answer_new(const Envelope *envelope, const Message *request, const char *address,
                     const char *cluster, Reason reason) G_GNUC_WARN_UNUSED_RESULT;
+
+/*
+ * The body of a reply as oslo.messaging sends it: @result (taken over; NULL: null) or, with @class_name, a
+ * remote exception with @text. @msg_id of the request, or NULL. Free with free().
+ */
+char *answer_oslo_body(const char *msg_id, json_t *result, const char *class_name,
+                       const char *text) G_GNUC_WARN_UNUSED_RESULT;

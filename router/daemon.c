@@ -8,6 +8,7 @@
 
 #include "router/daemon.h"
 #include "cluster/registry.h"
+#include "router/control.h"
 #include "router/http.h"
 #include "router/lane.h"
 #include "router/recorder.h"
@@ -36,6 +37,7 @@ struct Daemon {
         Watchdog *watchdog;
         Crashes *crashes; /* or NULL */
         ReplyBook *book;
+        GPtrArray *controls; /* of Control *: at the shared broker, and at each cluster's own */
         Recorder *recorder;
         Http *http;
         GMutex lanes_lock; /* the registry's thread wakes lanes */
@@ -174,6 +176,30 @@ start_services(Daemon *daemon, GError **error)
 }
 
 static void
+stop_controls(Daemon *daemon)
+{
+        for (unsigned i = 0; i < daemon->controls->len; i++)
+                control_stop(g_ptr_array_index(daemon->controls, i));
+}
+
+static void
+start_controls(Daemon *daemon)
+{
+        const Conf *conf = daemon->conf;
+
+        stop_controls(daemon);
+        g_ptr_array_set_size(daemon->controls, 0);
+        g_ptr_array_add(daemon->controls, control_new(daemon->conf, NULL, daemon->registry, daemon->stats));
+        for (unsigned i = 0; i < conf->clusters->len; i++) {
+                const ConfCluster *cluster = g_ptr_array_index(conf->clusters, i);
+
+                if (cluster->amqp_urls[0])
+                        g_ptr_array_add(daemon->controls,
+                                        control_new(daemon->conf, cluster, daemon->registry, daemon->stats));
+        }
+}
+
+static void
 open_crashes(Daemon *daemon)
 {
         g_autoptr(GError) error = NULL;
@@ -197,12 +223,14 @@ daemon_new(Conf *conf, GError **error)
         daemon->watchdog = watchdog_new();
         daemon->recorder = recorder_new(g_get_monotonic_time());
         daemon->lanes = g_ptr_array_new_with_free_func(lane_slot_free);
+        daemon->controls = g_ptr_array_new_with_free_func((GDestroyNotify)control_free);
         stats_set_conf(daemon->stats, conf);
         if (!start_services(daemon, error))
                 return NULL;
         open_crashes(daemon);
         daemon->book = reply_book_new(conf);
         start_missing(daemon);
+        start_controls(daemon);
         return g_steal_pointer(&daemon);
 }
 
@@ -213,6 +241,10 @@ daemon_free(Daemon *daemon)
                 return;
         for (unsigned i = 0; i < daemon->lanes->len; i++)
                 stop_slot(g_ptr_array_index(daemon->lanes, i));
+        stop_controls(daemon);
+        for (unsigned i = 0; i < daemon->controls->len; i++)
+                control_wait(g_ptr_array_index(daemon->controls, i));
+        g_ptr_array_unref(daemon->controls);
         http_free(daemon->http);
         recorder_free(daemon->recorder);
         registry_free(daemon->registry); /* its thread wakes lanes, so it goes first */
@@ -325,6 +357,8 @@ reload(Daemon *daemon)
         reply_book_follow(daemon->book, daemon->conf);
         stats_set_reload(daemon->stats, true, NULL);
         adopt_lanes(daemon, before);
+        if (g_strcmp0(before->fingerprint, daemon->conf->fingerprint) != 0)
+                start_controls(daemon);
         conf_unref(before);
         g_message("reloaded %s", daemon->conf->path);
 }

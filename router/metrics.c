@@ -299,6 +299,13 @@ append_process(GString *out, const ReportInput *input)
         append_family(out, "config_reloads_total", "counter", "Reloads asked for");
         append_sample(out, "config_reloads_total", NULL);
         append_integer(out, (int64_t)process.reloads);
+        append_family(out, "control_requests_total", "counter", "Requests that came to the control queue");
+        append_sample(out, "control_requests_total", NULL);
+        append_integer(out, (int64_t)process.control_requests);
+        append_family(out, "control_refused_total", "counter",
+                      "Requests to the control queue that were refused");
+        append_sample(out, "control_refused_total", NULL);
+        append_integer(out, (int64_t)process.control_refused);
         g_free(process.reload_error);
         if (input->registry->redis != SOURCE_OFF)
                 append_gauge(out, "redis_up", "1 if the last poll of redis went well",

@@ -238,6 +238,9 @@ report_status(const ReportInput *input)
             document, "mysql",
             status_of_source(registry->mysql, registry->mysql_error, registry->mysql_ok_us, input->now_us));
         json_object_set_new(document, "view", status_of_view(input));
+        json_object_set_new(document, "control",
+                            json_pack("{s:o, s:o}", "requests", number(process.control_requests), "refused",
+                                      number(process.control_refused)));
         json_object_set_new(document, "routes", rows);
         g_free(process.reload_error);
         return finish(document);

@@ -18,6 +18,8 @@ struct Stats {
         int64_t started_us;
         int64_t started_unix;
         uint64_t reloads;
+        uint64_t control_requests;
+        uint64_t control_refused;
         bool reload_ok;
         int64_t reload_unix;
         char *reload_error;
@@ -296,5 +298,16 @@ stats_get_process(Stats *stats, StatsProcess *out_process)
             .reload_ok = stats->reload_ok,
             .reload_unix = stats->reload_unix,
             .reload_error = g_strdup(stats->reload_error),
+            .control_requests = stats->control_requests,
+            .control_refused = stats->control_refused,
         };
+}
+
+void
+stats_count_control(Stats *stats, bool refused)
+{
+        g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&stats->lock);
+
+        stats->control_requests++;
+        stats->control_refused += refused;
 }

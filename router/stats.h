@@ -117,10 +117,13 @@ typedef struct {
         int64_t started_unix;
         uint64_t reloads;
         bool reload_ok;
-        int64_t reload_unix; /* 0: never reloaded */
-        char *reload_error;  /* or NULL; free with g_free */
+        int64_t reload_unix;       /* 0: never reloaded */
+        char *reload_error;        /* or NULL; free with g_free */
+        uint64_t control_requests; /* that came to the control queue */
+        uint64_t control_refused;
 } StatsProcess;
 void stats_get_process(Stats *stats, StatsProcess *out_process);
+void stats_count_control(Stats *stats, bool refused);
 
 static inline void
 stats_add(_Atomic uint64_t *counter, uint64_t n)

@@ -6,8 +6,10 @@
  */
 #include "cluster/beat.h"
 #include "cluster/child.h"
+#include "cluster/liveness.h"
 #include "cluster/local_host.h"
 #include "conf/conf.h"
+#include "router/beat_amqp.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,7 +70,7 @@ reason_not_to_beat(const Conf *conf)
 {
         if (conf->cluster == NULL)
                 return "no cluster is set in [DEFAULT]";
-        if (conf->redis_url == NULL)
+        if (conf->redis_url == NULL && conf->heartbeat_via == CONF_HEARTBEAT_REDIS)
                 return "there is no [redis] group, so every configured host counts as alive anyway";
         return NULL;
 }
@@ -106,6 +108,15 @@ wait_for_end(const sigset_t *signals)
         } while (number != SIGTERM && number != SIGINT && number != SIGQUIT);
 }
 
+static Beat *
+start_beat(const Conf *conf, const char *host, GError **error)
+{
+        if (conf->heartbeat_via == CONF_HEARTBEAT_AMQP)
+                return beat_start(conf, &beat_by_amqp, amqp_beat_new(conf), conf->cluster, host);
+        Liveness *liveness = liveness_new(conf->redis_url, conf->redis_timeout_ms, error);
+        return liveness != NULL ? beat_start(conf, &beat_by_redis, liveness, conf->cluster, host) : NULL;
+}
+
 static int
 beat_beside(const Conf *conf, const char *host, char **command)
 {
@@ -120,7 +131,7 @@ beat_beside(const Conf *conf, const char *host, char **command)
         if (pid < 0)
                 return fail(status, error);
 
-        Beat *beat = beat_start(conf, conf->cluster, host, &error);
+        Beat *beat = start_beat(conf, host, &error);
         if (beat == NULL)
                 return fail(EX_CONFIG, error);
         sd_notifyf(0, "READY=1\nSTATUS=Beating for host %s of cluster %s", host, conf->cluster);
@@ -140,12 +151,6 @@ run(const Conf *conf, char **command)
         const char *reason = reason_not_to_beat(conf);
         if (reason != NULL)
                 return run_without_beat(reason, conf, command);
-        if (conf->heartbeat_via != CONF_HEARTBEAT_REDIS) {
-                fprintf(stderr,
-                        "%s: this version sends heartbeats to redis only: set heartbeat_via = redis\n",
-                        conf->path);
-                return EX_CONFIG;
-        }
         g_autofree char *host = local_host_find(conf, &error);
         if (host == NULL)
                 return fail(EX_CONFIG, error);
