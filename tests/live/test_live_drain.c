@@ -270,6 +270,7 @@ test_the_receipt_of_a_drain_under_load_is_exact(void)
         json_t *document = ctl_json(&world, 0, drain);
         int sent = worker_stop(&producer);
         stage_wait_number(world.stage, "$N", "in", sent);
+        stage_wait_number(world.stage, "$N", "in_flight", 0);
         int64_t delivered = stage_number(world.stage, "$N", "clusters/east/delivered");
         int64_t parked = stage_number(world.stage, "$N", "clusters/east/parked");
 
@@ -283,6 +284,7 @@ test_the_receipt_of_a_drain_under_load_is_exact(void)
         g_assert_cmpint(number(document, "remaining"), ==, 0);
         g_assert_cmpint(number(document, "consumers"), ==, 1);
         g_assert_cmpint(delivered + parked, ==, sent);
+        wait_done(&consumer, (int)delivered);
         g_assert_cmpint(g_atomic_int_get(&consumer.done), ==, delivered);
         json_decref(document);
 
