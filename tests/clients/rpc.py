@@ -12,6 +12,11 @@ TOPIC = "cinder-volume"
 cfg.CONF([], project="clients")
 
 
+def configure(path):
+    """Before the first transport: oslo's options from a file, as a service has them."""
+    cfg.CONF(["--config-file", path], project="clients")
+
+
 def transport(url):
     """A transport of its own connections. One configuration object for all: oslo keeps some options there."""
     return oslo_messaging.get_rpc_transport(cfg.CONF, url=url.replace("amqp://", "rabbit://", 1))

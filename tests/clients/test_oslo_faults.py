@@ -60,7 +60,8 @@ class World:
 class Load:
     """Calls and casts from several threads to both clusters until told to end."""
 
-    def __init__(self, world, timeout):
+    def __init__(self, world, name, timeout):
+        self.name = name
         self.client = rpc.client(world.urls["api"], timeout=timeout)
         self.ending = False
         self.answered, self.failed, self.wrong, self.cast = [], [], [], []
@@ -79,7 +80,7 @@ class Load:
         step = 0
         while not self.ending:
             cluster = ("east", "south")[step % 2]
-            identity = f"load-{number}-{step}"
+            identity = f"load-{self.name}-{number}-{step}"
             self.call(identity, cluster)
             self.client.cast({}, "create", id=identity, cluster=cluster)
             self.cast.append((cluster, identity))
@@ -94,7 +95,7 @@ class Load:
 
 def killed(world):
     """A router killed with -9 twice under load: every call is answered or fails, every cast arrives"""
-    load = Load(world, timeout=4)
+    load = Load(world, "alone", timeout=4)
     for _ in range(2):
         enough = len(load.answered) + 100
         wait_until("100 more calls", lambda: len(load.answered) >= enough)
@@ -112,6 +113,22 @@ def killed(world):
         wait_until(f"casts at {name}", lambda: sent <= set(world.ids(name, "create")))
         got = [identity for identity in world.ids(name, "create") if identity in sent]
         print(f"# {name}: {len(got) - len(sent)} casts executed twice")
+
+
+def two_routers(world):
+    """Of two routers side by side one is killed with -9 under load: every call is answered or fails, casts arrive"""
+    other = Router(CONFIGURATION.format(**world.urls)).start()
+    load = Load(world, "pair", timeout=4)
+    wait_until("both take part", lambda: world.router.route()["in"] > 50 and other.route()["in"] > 50)
+    other.kill()
+    enough = len(load.answered) + 100
+    wait_until("calls go on", lambda: len(load.answered) >= enough)
+    load.end()
+    print(f"# {len(load.answered)} answered, {len(load.failed)} failed, {len(load.cast)} casts")
+    assert not load.wrong and len(load.failed) <= 4, (load.wrong, load.failed)
+    for name in ("east", "south"):
+        sent = {identity for cluster, identity in load.cast if cluster == name}
+        wait_until(f"casts at {name}", lambda: sent <= set(world.ids(name, "create")))
 
 
 def expired(world):
@@ -193,6 +210,10 @@ def broker_down(world):
         except (oslo_messaging.MessagingTimeout, oslo_messaging.RemoteError) as error:
             print(f"# the call failed with {type(error).__name__} after {time.monotonic() - started:.1f} s")
         wait_until("casts parked", lambda: world.router.cluster("south")["parked_now"] >= 20)
+        # A router that starts meanwhile serves the others, too.
+        world.router.stop()
+        world.router.start()
+        assert world.client.call({}, "echo", id=20, cluster="east")["id"] == 20
     finally:
         world.second.start()
     wanted = [f"down-{number}" for number in range(20)]
@@ -231,7 +252,7 @@ def main():
     first, ctl, second, ctl_2 = tap.need("AMQP_URL", "RABBITMQCTL", "AMQP_URL_2", "RABBITMQCTL_2")
     brokers = Broker(first, ctl), Broker(second, ctl_2)
     world = World(*brokers)
-    broken = tap.run([killed, expired, caller_gone, later_services, broker_down, api_broker_restart, books], world)
+    broken = tap.run([killed, two_routers, expired, caller_gone, later_services, broker_down, api_broker_restart, books], world)
     if broken:
         print(world.router.tail(), file=sys.stderr)
     for broker in brokers:

@@ -1,6 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""oslo.messaging with redis beside the router: hosts that come and go, reply queues that outlive a router."""
+"""oslo.messaging with redis beside the router: hosts that come and go, reply queues that outlive a router.
+
+Everything that can be durable is a quorum queue here, the router's queues and oslo's.
+"""
 
 import subprocess
 import sys
@@ -23,6 +26,7 @@ cluster_member_ips = node-1.west.example
 amqp_url = {west}
 [broker]
 url = {api}
+queue_type = quorum
 [redis]
 url = {redis}
 heartbeat_ttl = 2s
@@ -30,7 +34,7 @@ poll = 100ms
 [route:api]
 queue = cluster-router.api
 bind = openstack/#
-bind_exchange = topic, transient
+bind_exchange = topic, durable
 cluster_from = oslo:/args/cluster
 destination = exchange:{{exchange}}/{{key}}
 on_cluster_down = cast:park, call:fail
@@ -39,10 +43,15 @@ on_cluster_down = cast:park, call:fail
 
 class World:
     def __init__(self, broker, redis):
+        self.broker = broker
         broker.add_vhosts("l-api", "l-east", "l-west")
         self.urls = {name: broker.url(f"l-{name}") for name in ("api", "east", "west")}
         self.router = Router(CONFIGURATION.format(redis=redis, **self.urls))
         self.agents = {}
+        options = f"{self.router.folder}/oslo.conf"
+        with open(options, "w", encoding="utf-8") as file:
+            file.write("[oslo_messaging_rabbit]\nrabbit_quorum_queue = true\n")
+        rpc.configure(options)
         self.start_agent("east")
         self.router.start()
         self.services = {name: rpc.Service(self.urls[name], name, f"node-1.{name}.example")
@@ -99,6 +108,17 @@ def goes_down(world):
         assert "west" in error.value, error.value
 
 
+def quorum(world):
+    """The queues were of the type that was asked for"""
+    queues = {}
+    for vhost in ("l-api", "l-east"):
+        for line in world.broker.run("list_queues", "-p", vhost, "name", "type").splitlines():
+            name, kind = line.split("\t")
+            queues[name] = kind
+    for name in ("cluster-router.api", "cluster-router.api.parked.east", rpc.TOPIC):
+        assert "quorum" in queues[name], queues
+
+
 def waiting_reply(world):
     """A reply that comes while no router runs reaches its caller through the next one, without another call"""
     answers = []
@@ -120,7 +140,7 @@ def main():
     url, ctl, redis = tap.need("AMQP_URL", "RABBITMQCTL", "REDIS_URL")
     broker = Broker(url, ctl)
     world = World(broker, redis)
-    broken = tap.run([down, comes_up, goes_down, waiting_reply], world)
+    broken = tap.run([down, comes_up, goes_down, quorum, waiting_reply], world)
     if broken:
         print(world.router.tail(), file=sys.stderr)
     world.router.stop()
