@@ -20,6 +20,7 @@ struct Intake {
         Link *link;
         Ledger *ledger;
         uint64_t generation; /* of the channel that the ledger belongs to */
+        bool was_up;         /* that channel was up: its end is to be told */
         /* Of the shared intake: */
         const char *queue;
         unsigned window;
@@ -131,10 +132,14 @@ intake_next(Intake *intake, Message **out_message)
         IntakeEventKind kind = INTAKE_NOTHING;
         LinkEvent event;
 
-        /* The link may also have failed elsewhere, in a send. */
+        /* The link may also have failed elsewhere, in a send. What was consumed there is gone with it, also
+         * if nothing is in the ledger. */
         if (intake->generation != link_generation(intake->link) || link_state(intake->link) != LINK_UP) {
+                bool lost = intake->was_up || ledger_count(intake->ledger) > 0;
+
                 intake->generation = link_generation(intake->link);
-                if (ledger_count(intake->ledger) > 0)
+                intake->was_up = link_state(intake->link) == LINK_UP;
+                if (lost)
                         return INTAKE_LOST;
                 ledger_reset(intake->ledger, NULL, NULL);
         }

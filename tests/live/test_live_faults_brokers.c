@@ -8,7 +8,7 @@
 
 /*
  * Brokers that die, stand still, block or fall silent, and a network that does. East has a broker of its own:
- * what happens to that one must not reach west. F4, F5, F8, F11, F12, F24 of the matrix.
+ * what happens to that one must not reach west. F1, F4, F5, F8, F11, F12, F24 of the matrix.
  */
 
 enum { DEADLINE_MS = 30000 };
@@ -27,9 +27,10 @@ expect_isolation(FaultRun *run)
 
         fault_run_watch_west(run);
         stage_wait_flow(run->stage, "east", "parking");
-        g_assert_cmpint(g_get_monotonic_time() - began_us, <, PARKED_WITHIN_MS * 1000);
+        fault_run_expect(run, g_get_monotonic_time() - began_us < PARKED_WITHIN_MS * 1000, "parked too late");
         fault_run_expect_west(run, 600);
-        g_assert_cmpint(stage_number(run->stage, "$N", "in_flight"), <=, FAULT_PREFETCH);
+        fault_run_expect(run, stage_number(run->stage, "$N", "in_flight") <= FAULT_PREFETCH,
+                         "more than the window is in flight");
 }
 
 static void
@@ -201,29 +202,89 @@ test_slow_network_is_no_fault(void)
         fault_run_finish(&run);
 }
 
-/* ---- F24: SIGTERM while a destination is blocked ---- */
+/* ---- F24, F1: the router ends while a destination takes nothing ---- */
 
 static void
-test_stop_while_a_cluster_is_silent(void)
+stop_in_time(Stage *stage)
+{
+        int64_t began_us = g_get_monotonic_time();
+
+        stage_stop(stage);
+        /* the deadline to drain is 2 s */
+        g_assert_cmpint(g_get_monotonic_time() - began_us, <, 6 * G_USEC_PER_SEC);
+}
+
+/* Soon, while messages are held; and later, when they are parked. */
+static void
+end_while_silent(const char *fault, void (*end)(Stage *stage))
 {
         unsigned times = fault_run_times(2, 20);
         g_auto(FaultRun) run = {0};
 
-        if (!fault_run_init(&run, "F24 SIGTERM, east's broker silent", &OWN, ""))
+        if (!fault_run_init(&run, fault, &OWN, ""))
                 return;
         fault_run_start(&run);
         for (unsigned i = 0; i < times; i++) {
-                int64_t began_us;
-
                 fault_proxy_silence(run.east, FAULT_BOTH);
-                checker_wait_confirmed(run.checker, i % 2 == 0 ? 100 : 3000);
-                began_us = g_get_monotonic_time();
-                stage_stop(run.stage);
-                /* the deadline to drain is 2 s */
-                g_assert_cmpint(g_get_monotonic_time() - began_us, <, 6 * G_USEC_PER_SEC);
+                checker_wait_confirmed(run.checker, i % 2 == 0 ? 100 : 2000);
+                end(run.stage);
+                fault_proxy_end(run.east, FAULT_CUT); /* what was on its way does not arrive */
                 fault_proxy_heal(run.east);
                 fault_run_count(&run, FAULT_PREFETCH);
                 stage_start(run.stage);
+                fault_run_recover(&run);
+        }
+        fault_run_finish(&run);
+}
+
+static void
+test_stop_while_a_cluster_is_silent(void)
+{
+        end_while_silent("F24 SIGTERM, east's broker silent", stop_in_time);
+}
+
+static void
+test_kill_while_a_cluster_is_silent(void)
+{
+        end_while_silent("F1 router kill -9, east's broker silent", stage_kill);
+}
+
+/* ---- two at once ---- */
+
+/* Nothing can be published, so it consumes nothing. */
+static bool
+has_given_up(void *data)
+{
+        FaultRun *run = data;
+        uint32_t consumers = 0;
+
+        return client_count(run->stage->client, run->stage->name, NULL, &consumers) && consumers == 0;
+}
+
+/* The parking queue has just been emptied when the shared broker goes, for longer than the hold time. */
+static void
+test_shared_broker_goes_at_the_end_of_a_pass(void)
+{
+        static const FaultTrigger at_look = {FAULT_UP, AMQP_QUEUE_DECLARE_METHOD, 1, FAULT_BEFORE, FAULT_CUT};
+        unsigned times = fault_run_times(1, 20);
+        g_auto(FaultRun) run = {0};
+
+        if (!fault_run_init(&run, "F28 shared broker refuses after a pass", &OWN, ""))
+                return;
+        fault_run_start(&run);
+        for (unsigned i = 0; i < times; i++) {
+                fault_run_pause(&run);
+                fault_proxy_silence(run.east, FAULT_BOTH);
+                checker_send(run.checker, FAULT_LOAD, 400);
+                stage_wait_flow(run.stage, "east", "parking");
+                fault_proxy_refuse(run.shared);
+                fault_proxy_arm(run.shared, &at_look);
+                fault_proxy_heal(run.east);
+                g_assert_true(fault_proxy_wait_fired(run.shared, DEADLINE_MS));
+                g_assert_true(live_wait(DEADLINE_MS, has_given_up, &run));
+                fault_proxy_heal(run.shared);
+                fault_run_load(&run);
+                fault_run_count(&run, 2 * FAULT_PREFETCH);
                 fault_run_recover(&run);
         }
         fault_run_finish(&run);
@@ -244,5 +305,9 @@ main(int argc, char **argv)
         g_test_add_func("/faults-brokers/slow-network-is-no-fault", test_slow_network_is_no_fault);
         g_test_add_func("/faults-brokers/stop-while-a-cluster-is-silent",
                         test_stop_while_a_cluster_is_silent);
+        g_test_add_func("/faults-brokers/kill-while-a-cluster-is-silent",
+                        test_kill_while_a_cluster_is_silent);
+        g_test_add_func("/faults-brokers/shared-broker-goes-at-the-end-of-a-pass",
+                        test_shared_broker_goes_at_the_end_of_a_pass);
         return g_test_run();
 }

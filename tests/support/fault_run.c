@@ -8,12 +8,12 @@
 #include <string.h>
 
 /*
- * Recovery is seen in east's queue, from outside, so it holds for every fault. The queues are emptied again
- * and again until nothing is missing any more, since some of them are full, and then once more for copies
- * that come last.
+ * Recovery is seen in east's queue, from outside, so it holds for every fault. At the end the queues are
+ * emptied again and again, since some of them are full, until nothing is missing or nothing comes any more,
+ * and then once more for copies that come last.
  */
 
-enum { DEADLINE_MS = 60000, WEST_DEADLINE_MS = 2000 };
+enum { DEADLINE_MS = 60000, WEST_DEADLINE_MS = 2000, QUIET_MS = 3000, PARKED_DEADLINE_MS = 15000 };
 
 const char *const FAULT_LOAD[] = {"east", "west", NULL};
 
@@ -109,6 +109,13 @@ fail(FaultRun *run, const char *what)
 }
 
 void
+fault_run_expect(FaultRun *run, bool right, const char *what)
+{
+        if (!right && run->complaint == NULL)
+                run->complaint = what;
+}
+
+void
 fault_run_load(FaultRun *run)
 {
         checker_start(run->checker, FAULT_LOAD, FAULT_LOAD_PER_S);
@@ -159,8 +166,8 @@ fault_run_expect_west(FaultRun *run, uint64_t messages)
         checker_wait_confirmed(run->checker, messages);
         arrival.wanted =
             run->west_before + (uint32_t)((checker_confirmed(run->checker) - run->sent_before) / 2 * 9 / 10);
-        if (!live_wait(WEST_DEADLINE_MS, has_arrived, &arrival))
-                fail(run, "what is broken at east slows west down");
+        fault_run_expect(run, live_wait(WEST_DEADLINE_MS, has_arrived, &arrival),
+                         "what is broken at east slows west down");
 }
 
 static bool
@@ -172,34 +179,41 @@ east_is_parked(void *data)
 void
 fault_run_expect_parked(FaultRun *run)
 {
-        if (!live_wait(DEADLINE_MS, east_is_parked, run->stage))
-                fail(run, "nothing is parked");
+        fault_run_expect(run, live_wait(PARKED_DEADLINE_MS, east_is_parked, run->stage), "nothing is parked");
 }
 
 /* ---- the end ---- */
 
-static bool
-has_all(void *data)
+/* Empties all queues; returns how many messages that were. */
+static unsigned
+collect(FaultRun *run)
 {
-        FaultRun *run = data;
         g_autofree char *east = stage_text(run->stage, "$N.east");
         g_autofree char *west = stage_text(run->stage, "$N.west");
         g_autofree char *dead = stage_text(run->stage, "cluster-router.$N.dead");
 
-        checker_collect_at(run->checker, run->east_url, east, "east");
-        checker_collect(run->checker, west, "west");
-        checker_collect(run->checker, dead, "none");
-        return checker_verdict(run->checker).lost == 0;
+        return checker_collect_at(run->checker, run->east_url, east, "east") +
+               checker_collect(run->checker, west, "west") + checker_collect(run->checker, dead, "none");
 }
 
 static bool
-is_calm(void *data)
+is_calm(FaultRun *run)
 {
-        FaultRun *run = data;
-
-        has_all(run);
         return stage_count(run->stage, "$N") == 0 && stage_number(run->stage, "$N", "in_flight") == 0 &&
                stage_number(run->stage, "$N", "parked_now") == 0;
+}
+
+/* All is there, or nothing comes any more. */
+static bool
+is_at_rest(void *data)
+{
+        FaultRun *run = data;
+        int64_t now_us = g_get_monotonic_time();
+
+        if (collect(run) > 0 || run->collected_us == 0)
+                run->collected_us = now_us;
+        return is_calm(run) &&
+               (checker_verdict(run->checker).lost == 0 || now_us - run->collected_us > QUIET_MS * 1000);
 }
 
 /* Fault, runs, messages, lost, duplicated, its bound, misrouted, altered, unmarked, worst recovery. */
@@ -228,14 +242,18 @@ settle(FaultRun *run)
         if (run->loaded)
                 checker_stop(run->checker);
         run->loaded = false;
-        return live_wait(DEADLINE_MS, has_all, run) && live_wait(DEADLINE_MS, is_calm, run);
+        run->collected_us = 0;
+        if (!live_wait(DEADLINE_MS, is_at_rest, run))
+                return false;
+        collect(run);
+        return true;
 }
 
 void
 fault_run_pause(FaultRun *run)
 {
         if (!settle(run))
-                fail(run, "not everything arrives");
+                fail(run, "the router does not come to rest");
 }
 
 void
@@ -246,11 +264,13 @@ fault_run_finish(FaultRun *run)
 
         write_row(run, &verdict);
         if (!all)
-                fail(run, verdict.lost > 0 ? "messages are lost" : "the router does not come to rest");
+                fail(run, "the router does not come to rest");
         if (!run->forgetful)
                 checker_assert_safe(run->checker);
         g_assert_cmpuint(verdict.lost + verdict.misrouted + verdict.altered + verdict.foreign, ==, 0);
         g_assert_cmpuint(verdict.duplicated_marked + verdict.duplicated_unmarked, <=, run->bound);
+        if (run->complaint != NULL)
+                fail(run, run->complaint);
 }
 
 /* ---- the brokers ---- */

@@ -22,13 +22,15 @@ typedef struct {
         FaultProxy *shared;
         FaultProxy *east; /* NULL: east's queue is at the shared broker */
         const char *east_url;
-        unsigned runs;        /* how often the fault happened so far */
-        uint64_t bound;       /* duplicates that these runs excuse */
-        bool loaded;          /* the load is on */
-        bool forgetful;       /* the broker may forget that it delivered before: copies without a mark */
-        int64_t began_us;     /* of the recovery that is measured */
-        int64_t worst_us;     /* recovery */
-        uint32_t west_before; /* fault_run_watch_west() */
+        unsigned runs;         /* how often the fault happened so far */
+        uint64_t bound;        /* duplicates that these runs excuse */
+        bool loaded;           /* the load is on */
+        bool forgetful;        /* the broker may forget that it delivered before: copies without a mark */
+        int64_t collected_us;  /* when something was last found */
+        const char *complaint; /* what was not as expected, or NULL */
+        int64_t began_us;      /* of the recovery that is measured */
+        int64_t worst_us;      /* recovery */
+        uint32_t west_before;  /* fault_run_watch_west() */
         uint64_t sent_before;
 } FaultRun;
 
@@ -62,6 +64,9 @@ unsigned fault_run_times(unsigned few, unsigned many);
 void fault_run_count(FaultRun *run, uint64_t bound);
 /* Waits until messages reach east's queue again. */
 void fault_run_recover(FaultRun *run);
+
+/* If not @right, the test fails in the end: the verdict on the messages comes first. @what is borrowed. */
+void fault_run_expect(FaultRun *run, bool right, const char *what);
 
 /* Waits until messages for east are in its parking queue. */
 void fault_run_expect_parked(FaultRun *run);
