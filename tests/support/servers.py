@@ -200,7 +200,7 @@ class Epmd(Server):
 class RabbitMQ(Server):
     name = "RabbitMQ"
 
-    def __init__(self, directory, epmd_port, number):
+    def __init__(self, directory, epmd_port, number, plugins=()):
         super().__init__(directory)
         self.number = number
         self.epmd_port = epmd_port
@@ -209,7 +209,7 @@ class RabbitMQ(Server):
         self.ctl = os.path.join(directory, "rabbitmqctl")
         self.url = f"amqp://guest:guest@{HOST}:{self.port}/%2f"
         self._write("rabbitmq.conf", f"listeners.tcp.1 = {HOST}:{self.port}\n")
-        self._write("plugins", "[].\n")
+        self._write("plugins", f"[{','.join(plugins)}].\n")
         self._write(".erlang.cookie", "cluster-router-test", 0o400)
         exports = "".join(f"export {key}='{value}'\n" for key, value in self.settings().items())
         self._write("rabbitmqctl", f"#!/bin/sh\n{exports}exec {RABBITMQ_BIN}/rabbitmqctl \"$@\"\n", 0o755)
@@ -313,13 +313,13 @@ class MariaDB(Server):
 
 class Servers:
     """The servers asked for, started together. Use from the main thread: they die with the one that starts
-    them."""
+    them. @plugins are enabled in every RabbitMQ."""
 
-    def __init__(self, rabbits=0, redis=False, mariadb=False):
+    def __init__(self, rabbits=0, redis=False, mariadb=False, plugins=()):
         self.directory, self._lock = make_directory()
         atexit.register(self.stop)
         self.epmd = Epmd(f"{self.directory}/epmd") if rabbits else None
-        self.rabbits = [RabbitMQ(f"{self.directory}/rabbit{number}", self.epmd.port, number)
+        self.rabbits = [RabbitMQ(f"{self.directory}/rabbit{number}", self.epmd.port, number, plugins)
                         for number in range(1, rabbits + 1)]
         self.redis = Redis(f"{self.directory}/redis") if redis else None
         self.mariadb = MariaDB(f"{self.directory}/mariadb") if mariadb else None
