@@ -95,7 +95,7 @@ class Load:
 
 def killed(world):
     """A router killed with -9 twice under load: every call is answered or fails, every cast arrives"""
-    load = Load(world, "alone", timeout=4)
+    load = Load(world, "alone", timeout=8)
     for _ in range(2):
         enough = len(load.answered) + 100
         wait_until("100 more calls", lambda: len(load.answered) >= enough)
@@ -118,7 +118,7 @@ def killed(world):
 def two_routers(world):
     """Of two routers side by side one is killed with -9 under load: every call is answered or fails, casts arrive"""
     other = Router(CONFIGURATION.format(**world.urls)).start()
-    load = Load(world, "pair", timeout=4)
+    load = Load(world, "pair", timeout=8)
     wait_until("both take part", lambda: world.router.route()["in"] > 50 and other.route()["in"] > 50)
     other.kill()
     enough = len(load.answered) + 100
@@ -202,7 +202,7 @@ def broker_down(world):
         for number in range(20):
             started = time.monotonic()
             assert world.client.call({}, "echo", id=number, cluster="east")["id"] == number
-            assert time.monotonic() - started < 2, time.monotonic() - started
+            assert time.monotonic() - started < 3, time.monotonic() - started
         started = time.monotonic()
         try:
             rpc.client(world.urls["api"], timeout=3).call({}, "echo", id="down", cluster="south")
