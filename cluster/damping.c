@@ -12,7 +12,7 @@
  */
 #include "cluster/damping.h"
 
-enum { BRAKE_MIN_HOSTS = 3, FREEZE_TTLS = 3 };
+enum { BRAKE_MIN_HOSTS = 3, FREEZE_TTLS = 3, FLAP_TTLS = 3 };
 
 struct Damping {
         GHashTable *clusters;    /* name -> GHashTable: host name -> DampedHost * */
@@ -100,6 +100,7 @@ set_alive(DampedHost *host, bool alive, int64_t now_us)
                 return;
         host->alive = alive;
         host->since_us = now_us;
+        host->changes_us[host->n_changes++ % VIEW_CHANGES] = now_us;
 }
 
 static void
@@ -108,11 +109,18 @@ take_beating(const Poll *poll, DampedHost *host)
         /* At the start there is no flapping to damp yet: the first poll is believed. */
         unsigned needed = poll->damping->polled ? poll->rules->rise : 1;
         host->evidence = EVIDENCE_POLLED;
-        if (host->alive)
-                host->streak = 0;
-        else if (++host->streak < needed)
+        if (host->alive) {
+                set_alive(host, true, poll->now_us);
+                return;
+        }
+        if (host->streak++ == 0)
+                host->beating_us = poll->now_us;
+        if (host->streak < needed ||
+            (host->flapping && poll->now_us - host->beating_us < FLAP_TTLS * poll->rules->ttl_us))
                 return;
         set_alive(host, true, poll->now_us);
+        host->flapping = false;
+        host->risen_us = host->has_died ? poll->now_us : 0;
 }
 
 /* The heartbeat is gone and nobody said goodbye. Only what was seen alive by a poll can count as a death. */
@@ -133,6 +141,9 @@ take_silence(const Poll *poll, DampedHost *host)
         set_alive(host, false, poll->now_us);
         host->evidence = EVIDENCE_POLLED;
         host->died_us = seen_alive ? poll->now_us : 0;
+        host->has_died |= seen_alive;
+        host->flapping =
+            host->risen_us != 0 && poll->now_us - host->risen_us < FLAP_TTLS * poll->rules->ttl_us;
 }
 
 /*

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cluster/liveness.h"
+#include "cluster/view.h"
 
 #include <glib.h>
 #include <stdbool.h>
@@ -15,6 +16,9 @@
  * believed at once and never counts as a death. When too many die together, in more than one cluster, the
  * cause is more likely redis than the hosts: the brake then holds the dead as alive for three TTLs before it
  * believes them.
+ *
+ * A host that dies within three TTLs of its return flaps: it comes back only after three TTLs of unbroken
+ * heartbeats, so it returns at most once in that time. Its deaths are believed like any other's.
  */
 typedef struct {
         unsigned rise;          /* polls with a heartbeat before a host counts as alive */
@@ -37,11 +41,17 @@ typedef struct {
         int64_t since_us; /* last change of `alive` */
         /* The rest is for damping.c. */
         DampingEvidence evidence;
-        bool registered; /* as the last poll found it */
-        bool seen;       /* in the poll being taken in */
-        bool held;       /* dead by the polls, alive by the brake */
-        unsigned streak; /* polls in a row that contradict `alive` */
-        int64_t died_us; /* when a seen heartbeat was believed expired, else 0 */
+        bool registered;                  /* as the last poll found it */
+        bool seen;                        /* in the poll being taken in */
+        bool held;                        /* dead by the polls, alive by the brake */
+        unsigned streak;                  /* polls in a row that contradict `alive` */
+        int64_t died_us;                  /* when a seen heartbeat was believed expired, else 0 */
+        bool has_died;                    /* so, at any time */
+        bool flapping;                    /* died again soon after it came back: now it has to prove itself */
+        int64_t risen_us;                 /* when it came back after such a death, else 0 */
+        int64_t beating_us;               /* first heartbeat of the present streak */
+        int64_t changes_us[VIEW_CHANGES]; /* of `alive`, a ring */
+        unsigned n_changes;
 } DampedHost;
 
 typedef struct Damping Damping;

@@ -123,8 +123,24 @@ is_taken_out(const CatalogueCluster *row, const char *host)
         return false;
 }
 
+static const char *
+name_evidence(const DampedHost *host, bool with_redis)
+{
+        if (!with_redis)
+                return host->registered ? "message" : "file";
+        switch (host->evidence) {
+        case EVIDENCE_SAVED:
+                return "saved";
+        case EVIDENCE_POLLED:
+                return "redis";
+        case EVIDENCE_NONE:
+                break;
+        }
+        return "assumed";
+}
+
 static GArray *
-list_hosts(const Damping *damping, const Source *source)
+list_hosts(const Damping *damping, const Source *source, bool with_redis)
 {
         GArray *list = g_array_new(FALSE, FALSE, sizeof(ViewHost));
         GHashTable *hosts = damping_hosts(damping, source->name);
@@ -141,7 +157,10 @@ list_hosts(const Damping *damping, const Source *source)
                                  .alive = damped->alive,
                                  .drained = drained,
                                  .configured = damped->configured,
-                                 .since_us = damped->since_us};
+                                 .registered = damped->registered,
+                                 .since_us = damped->since_us,
+                                 .evidence = name_evidence(damped, with_redis)};
+                memcpy(host.changes_us, damped->changes_us, sizeof host.changes_us);
                 g_array_append_val(list, host);
         }
         return list;
@@ -181,7 +200,7 @@ merge_view(const Conf *conf, GPtrArray *rows, const Damping *damping, const View
         g_autofree ViewInput *inputs = g_new0(ViewInput, sources->len);
         for (guint i = 0; i < sources->len; i++) {
                 const Source *source = &g_array_index(sources, Source, i);
-                GArray *list = list_hosts(damping, source);
+                GArray *list = list_hosts(damping, source, conf->redis_url != NULL);
                 g_ptr_array_add(hosts, list);
                 inputs[i] = make_input(source, list);
         }

@@ -189,7 +189,8 @@ hosts_equal(const GPtrArray *a, const GPtrArray *b)
                 const ViewHost *host_b = g_ptr_array_index(b, i);
                 if (strcmp(host_a->name, host_b->name) != 0 || host_a->usable != host_b->usable ||
                     host_a->alive != host_b->alive || host_a->drained != host_b->drained ||
-                    host_a->configured != host_b->configured)
+                    host_a->configured != host_b->configured ||
+                    g_strcmp0(host_a->evidence, host_b->evidence) != 0)
                         return false;
         }
         return true;

@@ -18,13 +18,18 @@
  * that a lane may keep its own array beside it and needs no look-up by name after the first.
  */
 
+enum { VIEW_CHANGES = 8 };
+
 typedef struct {
         char *name;
-        bool usable;      /* heartbeat key exists (or no redis at all), and not drained */
-        bool alive;       /* heartbeat key exists, or no redis */
-        bool drained;     /* taken out by the operator */
-        bool configured;  /* member by the config file (else by registration) */
-        int64_t since_us; /* monotonic time of the last change of `usable` */
+        bool usable;                      /* heartbeat key exists (or no redis at all), and not drained */
+        bool alive;                       /* heartbeat key exists, or no redis */
+        bool drained;                     /* taken out by the operator */
+        bool configured;                  /* member by the config file (else by registration) */
+        bool registered;                  /* member by registration */
+        int64_t since_us;                 /* monotonic time of the last change of `usable` */
+        const char *evidence;             /* a constant word: how it is known whether it is alive; or NULL */
+        int64_t changes_us[VIEW_CHANGES]; /* when it came and went last, in no order; 0: nothing */
 } ViewHost;
 
 typedef struct {
@@ -81,7 +86,7 @@ View *view_ref(View *view);
 void view_unref(View *view); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(View, view_unref)
 
-/* True if both show the same: no new view is needed. `since_us` is not compared. */
+/* True if both show the same: no new view is needed. Times and `registered` are not compared. */
 bool view_equal(const View *a, const View *b);
 
 /* The cluster of that name or alias, or NULL. @name is bytes from a wire: any length, any content. */

@@ -11,6 +11,8 @@
 #include <jansson.h>
 #include <unistd.h>
 
+#define HOUR_US (INT64_C(3600) * G_USEC_PER_SEC)
+
 static json_t *
 text(const char *string_or_null)
 {
@@ -365,6 +367,16 @@ report_routes(const ReportInput *input)
 
 /* --- clusters --- */
 
+static unsigned
+count_flaps(const ViewHost *host, int64_t now_us)
+{
+        unsigned flaps = 0;
+
+        for (unsigned i = 0; i < VIEW_CHANGES; i++)
+                flaps += host->changes_us[i] != 0 && now_us - host->changes_us[i] < HOUR_US;
+        return flaps;
+}
+
 static json_t *
 hosts_of_cluster(const ViewCluster *cluster, int64_t now_us)
 {
@@ -373,11 +385,13 @@ hosts_of_cluster(const ViewCluster *cluster, int64_t now_us)
         for (unsigned i = 0; i < cluster->hosts->len; i++) {
                 const ViewHost *host = cluster->hosts->pdata[i];
 
-                json_array_append_new(hosts,
-                                      json_pack("{s:o, s:b, s:b, s:b, s:b, s:o}", "host", text(host->name),
-                                                "usable", host->usable, "alive", host->alive, "drained",
-                                                host->drained, "configured", host->configured, "since_s",
-                                                age_s(now_us, host->since_us)));
+                json_array_append_new(
+                    hosts,
+                    json_pack("{s:o, s:b, s:b, s:b, s:b, s:b, s:o, s:i, s:o}", "host", text(host->name),
+                              "usable", host->usable, "alive", host->alive, "drained", host->drained,
+                              "configured", host->configured, "registered", host->registered, "since_s",
+                              age_s(now_us, host->since_us), "flaps_last_hour",
+                              (int)count_flaps(host, now_us), "evidence", text(host->evidence)));
         }
         return hosts;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cluster/redis_link.h"
 #include "conf/name.h"
+#include "router/ctl/api.h"
 #include "router/ctl/config.h"
 #include "router/ctl/drain.h"
 #include "router/ctl/inventory.h"
@@ -16,7 +17,12 @@ typedef struct {
         Table *table;
         json_t *rows;
         RedisLink *link; /* NULL: no times to live */
+        const Conf *conf;
+        const json_t *known; /* /api/v1/clusters of the router, or NULL */
 } Listing;
+
+/* What only a router knows, who has looked for longer. */
+static const char *const known_keys[] = {"since_s", "flaps_last_hour", "evidence"};
 
 /* Milliseconds until its heartbeat expires; negative if it has none or nobody can tell. */
 static int64_t
@@ -29,21 +35,79 @@ ask_ttl_ms(RedisLink *link, const char *cluster, const char *host)
         return reply && reply->type == REDIS_REPLY_INTEGER ? reply->integer : -1;
 }
 
+/* What the router knows of that host, or NULL. */
+static const json_t *
+find_known(const json_t *clusters, const char *cluster, const char *host)
+{
+        const json_t *row, *known;
+        size_t i, j;
+
+        json_array_foreach(json_object_get(clusters, "clusters"), i, row)
+        {
+                if (g_strcmp0(json_string_value(json_object_get(row, "cluster")), cluster) != 0)
+                        continue;
+                json_array_foreach(json_object_get(row, "hosts"), j, known)
+                {
+                        if (g_strcmp0(json_string_value(json_object_get(known, "host")), host) == 0)
+                                return known;
+                }
+        }
+        return NULL;
+}
+
+static json_t *
+seconds(int64_t ms)
+{
+        return ms < 0 ? json_null() : json_real((double)ms / 1000);
+}
+
+static json_t *
+drain_json(const CatalogueHost *drained)
+{
+        if (drained == NULL)
+                return json_null();
+        return json_pack("{s:o, s:o, s:o}", "reason", print_string(drained->state.reason), "since",
+                         print_string(drained->state.since), "by", print_string(drained->state.by));
+}
+
+static json_t *
+host_json(const Listing *listing, const InventoryCluster *cluster, const LivenessHost *host)
+{
+        const char *name = cluster->liveness->name;
+        const json_t *known = find_known(listing->known, name, host->name);
+        int64_t ttl_ms = host->alive ? ask_ttl_ms(listing->link, name, host->name) : -1;
+        int64_t age_ms = ttl_ms < 0 ? -1 : MAX(listing->conf->heartbeat_ttl_ms - ttl_ms, 0);
+        json_t *row =
+            json_pack("{s:o, s:o, s:s, s:o, s:o, s:b, s:b, s:o}", "host", print_string(host->name), "cluster",
+                      print_string(name), "state", member_state_name(inventory_host_state(cluster, host)),
+                      "heartbeat_age_s", seconds(age_ms), "ttl_s", seconds(ttl_ms), "configured",
+                      host->configured, "registered", host->registered, "drained",
+                      drain_json(inventory_drained_host(cluster, host->name)));
+
+        for (size_t i = 0; i < G_N_ELEMENTS(known_keys); i++) {
+                json_t *value = json_object_get(known, known_keys[i]);
+
+                json_object_set_new(row, known_keys[i], value ? json_incref(value) : json_null());
+        }
+        return row;
+}
+
 static void
 list_host(Listing *listing, const InventoryCluster *cluster, const LivenessHost *host)
 {
-        const char *name = cluster->liveness->name;
-        const char *state = member_state_name(inventory_host_state(cluster, host));
-        int64_t ttl_ms = host->alive ? ask_ttl_ms(listing->link, name, host->name) : -1;
-        g_autofree char *ttl = ttl_ms < 0 ? g_strdup("-") : g_strdup_printf("%.1f s", (double)ttl_ms / 1000);
+        json_t *row = host_json(listing, cluster, host);
+        const CatalogueHost *drained = inventory_drained_host(cluster, host->name);
+        const char *origin = !host->registered ? "file" : host->configured ? "file, agent" : "agent";
+        g_autofree char *age = print_member(row, "heartbeat_age_s");
+        g_autofree char *ttl = print_member(row, "ttl_s");
+        g_autofree char *since = print_member(row, "since_s");
+        g_autofree char *flaps = print_member(row, "flaps_last_hour");
+        g_autofree char *evidence = print_member(row, "evidence");
 
-        table_add(listing->table, host->name, name, state, ttl, host->configured ? "yes" : "no",
-                  host->registered ? "yes" : "no", NULL);
-        json_array_append_new(listing->rows,
-                              json_pack("{s:o, s:o, s:s, s:o, s:b, s:b}", "host", print_string(host->name),
-                                        "cluster", print_string(name), "state", state, "ttl_s",
-                                        ttl_ms < 0 ? json_null() : json_real((double)ttl_ms / 1000),
-                                        "configured", host->configured, "registered", host->registered));
+        table_add(listing->table, host->name, cluster->liveness->name,
+                  json_string_value(json_object_get(row, "state")), age, ttl, since, flaps, origin, evidence,
+                  drained && drained->state.reason ? drained->state.reason : "-", NULL);
+        json_array_append_new(listing->rows, row);
 }
 
 static void
@@ -57,23 +121,27 @@ static void
 print_listing(const Options *options, const Conf *conf, const Inventory *inventory,
               const InventoryCluster *only)
 {
-        g_autoptr(Table) table =
-            table_new("HOST", "CLUSTER", "STATE", "TTL", "CONFIGURED", "REGISTERED", NULL);
+        g_autoptr(Table) table = table_new("HOST", "CLUSTER", "STATE", "AGE", "TTL", "SINCE", "FLAPS", "FROM",
+                                           "EVIDENCE", "DRAINED", NULL);
         g_autoptr(RedisLink) link = conf->redis_url && !inventory->liveness_failed
                                         ? redis_link_new(conf->redis_url, conf->redis_timeout_ms, NULL)
                                         : NULL;
         json_t *document = json_pack("{s:[]}", "hosts");
-        Listing listing = {table, json_object_get(document, "hosts"), link};
+        g_autofree char *error = NULL;
+        int status;
+        json_t *known = conf->http_address ? api_ask(conf, "/api/v1/clusters", &status, &error) : NULL;
+        Listing listing = {table, json_object_get(document, "hosts"), link, conf, known};
 
         for (unsigned i = 0; i < inventory->clusters->len; i++)
                 if (only == NULL || only == inventory->clusters->pdata[i])
                         list_cluster(&listing, inventory->clusters->pdata[i]);
-        if (!options->json)
-                table_print(table);
-        if (options->json)
+        json_decref(known);
+        if (options->json) {
                 print_json(document);
-        else
-                json_decref(document);
+                return;
+        }
+        table_print(table);
+        json_decref(document);
 }
 
 static int
@@ -189,11 +257,19 @@ remove_host(const Options *options, char **arguments)
 
 const Command host_commands[] = {
     {"host", "list", "[CLUSTER]", 0, 1, "List hosts with their state",
-     "Those of the configuration file and those registered in redis. TTL is the time until the heartbeat\n"
-     "expires. Without [redis], every host of the file counts as up. If redis or the catalogue cannot be\n"
-     "asked, what is known is printed and the exit status is 69.\n\n"
-     "JSON: {\"hosts\": [{\"host\", \"cluster\", \"state\": up|down|unknown, \"ttl_s\", \"configured\",\n"
-     "\"registered\"}]}\n\n"
+     "Those of the configuration file and those registered in redis. Times are in seconds: AGE of the last\n"
+     "heartbeat, TTL until it expires, SINCE the state changed. FLAPS counts the changes of the last hour, "
+     "up\n"
+     "to 8. EVIDENCE says what the router believes: redis, saved (the view of an earlier run), assumed,\n"
+     "file, message. SINCE, FLAPS and EVIDENCE come from the router at [http] "
+     "listen,\n"
+     "\"-\" if none answers. If redis or the catalogue cannot be asked, what is known is printed and the "
+     "exit\n"
+     "status is 69.\n\n"
+     "JSON: {\"hosts\": [{\"host\", \"cluster\", \"state\": up|down|drained|unknown, \"heartbeat_age_s\",\n"
+     "\"ttl_s\", \"configured\", \"registered\", \"drained\": null or {\"reason\", \"since\", \"by\"}, "
+     "\"since_s\",\n"
+     "\"flaps_last_hour\", \"evidence\"}]}\n\n"
      "Example: clusterctl host list east\n",
      list, NULL},
     {"host", "add", "CLUSTER HOST", 2, 2, "Register a host in redis",

@@ -32,7 +32,8 @@ start_redis(World *world)
 {
         g_autofree char *port = g_strdup_printf("%u", world->port);
         const char *argv[] = {"redis-server", "--port", port,    "--bind",         "127.0.0.1",
-                              "--save",       "",       "--dir", world->directory, NULL};
+                              "--save",       "",       "--dir", world->directory, "--enable-debug-command",
+                              "yes",          NULL};
         world->redis = program_start(argv);
         program_wait_line(world->redis, "Ready to accept connections", DEADLINE_MS);
 }

@@ -321,6 +321,13 @@ test_a_drained_host_is_not_usable(void)
         wait_shown(&world, "east", "usable", "1");
         g_autofree char *list = ctl(&world, 0, (const char *const[]){"host", "list", "east", NULL});
         g_assert_nonnull(strstr(list, "drained"));
+        json_t *document = ctl_json(&world, 0, (const char *const[]){"-ojson", "host", "list", "east", NULL});
+        const json_t *e1 = json_array_get(json_object_get(document, "hosts"), 0);
+        const json_t *drained = json_object_get(e1, "drained");
+        g_assert_cmpstr(json_string_value(json_object_get(drained, "reason")), ==, "memory");
+        g_assert_cmpstr(json_string_value(json_object_get(e1, "evidence")), ==, "file");
+        g_assert_true(json_is_integer(json_object_get(e1, "flaps_last_hour")));
+        json_decref(document);
         CTL(&world, 0, "host", "drain", "east", "e2", "--reason", "memory");
         wait_shown(&world, "east", "state", "down");
         CTL(&world, 0, "host", "resume", "east", "e1");

@@ -91,8 +91,9 @@ test_file_and_catalogue_are_joined(void)
         g_auto(World) world;
         if (!world_init(&world) || !add_mysql(&world))
                 return;
-        run_sql(world.mysql_url, "INSERT INTO clusters (name, state) VALUES"
-                                 " ('south', 'ready'), ('east', 'drain'), ('no good', 'ready')");
+        run_sql(world.mysql_url,
+                "INSERT INTO clusters (name, state) VALUES"
+                " ('south', 'ready'), ('east', 'drain'), ('no good', 'ready'), ('redis', 'ready')");
         beat(&world, "east", "e1");
         beat(&world, "south", "s1");
         start(&world, EAST WEST);

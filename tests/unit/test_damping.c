@@ -412,6 +412,63 @@ test_a_cluster_that_is_gone_is_forgotten(void)
         g_assert_null(damping_hosts(world.damping, "b"));
 }
 
+/* Beats for some seconds and is silent for some, a poll each second; how often it was believed to return. */
+static unsigned
+flap(World *world, unsigned beating_s, unsigned silent_s, unsigned times)
+{
+        unsigned returns = 0;
+        for (unsigned i = 0; i < times * (beating_s + silent_s); i++) {
+                unsigned before = alive(world);
+                world->beats[0][0] = i % (beating_s + silent_s) < beating_s;
+                poll_after(world, 1);
+                returns += alive(world) > before;
+        }
+        return returns;
+}
+
+static void
+test_one_death_and_return_are_believed_at_once(void)
+{
+        g_auto(World) world;
+        world_init(&world, 2, 5);
+        poll_after(&world, 1);
+        g_assert_cmpuint(flap(&world, 20, 20, 2), ==, 1);
+        g_assert_cmpuint(alive(&world), ==, 9);
+}
+
+static void
+test_a_flapping_host_has_to_prove_itself(void)
+{
+        g_auto(World) world;
+        world_init(&world, 2, 5);
+        poll_after(&world, 1);
+        g_assert_cmpuint(flap(&world, 20, 20, 20), ==, 1);
+        /* Beats of 50 s are longer than three TTLs: it returns, but not more often than that. */
+        g_assert_cmpuint(flap(&world, 50, 5, 10), ==, 10);
+        world.beats[0][0] = true;
+        for (unsigned i = 0; i <= 45; i++) {
+                g_assert_cmpuint(alive(&world), ==, 9);
+                poll_after(&world, 1);
+        }
+        g_assert_cmpuint(alive(&world), ==, 10);
+}
+
+static void
+test_orderly_restarts_are_no_flapping(void)
+{
+        g_auto(World) world;
+        world_init(&world, 2, 5);
+        poll_after(&world, 1);
+        for (unsigned i = 0; i < 10; i++) {
+                leave(&world, 0, 0, 1);
+                poll_after(&world, 1);
+                g_assert_cmpuint(alive(&world), ==, 9);
+                world.beats[0][0] = world.registered[0][0] = true;
+                poll_after(&world, 1);
+                g_assert_cmpuint(alive(&world), ==, 10);
+        }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -436,6 +493,9 @@ main(int argc, char **argv)
         TEST("an-unknown-cluster-stays-as-it-was", an_unknown_cluster_stays_as_it_was);
         TEST("assumed-hosts-give-way-to-the-first-poll", assumed_hosts_give_way_to_the_first_poll);
         TEST("saved-hosts-give-way-to-the-same-redis-only", saved_hosts_give_way_to_the_same_redis_only);
+        TEST("one-death-and-return-are-believed-at-once", one_death_and_return_are_believed_at_once);
+        TEST("a-flapping-host-has-to-prove-itself", a_flapping_host_has_to_prove_itself);
+        TEST("orderly-restarts-are-no-flapping", orderly_restarts_are_no_flapping);
         TEST("members-of-the-file-come-and-go", members_of_the_file_come_and_go);
         TEST("a-cluster-that-is-gone-is-forgotten", a_cluster_that_is_gone_is_forgotten);
         return g_test_run();
