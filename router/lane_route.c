@@ -161,6 +161,14 @@ park(Lane *lane, Delivery *delivery, Flow *flow, Reason reason)
         lane_park(lane, delivery, flow, reason);
 }
 
+/* Its cluster looks usable, but takes nothing just now: to a caller that is the same as down. */
+static bool
+answers_at_once(const Lane *lane, const Delivery *delivery, const Flow *flow, const Envelope *envelope)
+{
+        return flow->state == FLOW_PARKING && !delivery->origin && envelope->is_call &&
+               lane->route->on_down_call.kind == CONF_POLICY_FAIL;
+}
+
 static void
 act(Lane *lane, Delivery *delivery, const Envelope *envelope, const Decision *decision)
 {
@@ -168,6 +176,9 @@ act(Lane *lane, Delivery *delivery, const Envelope *envelope, const Decision *de
 
         switch (decision->kind) {
         case DECIDE_DELIVER:
+                if (answers_at_once(lane, delivery, flow, envelope) &&
+                    lane_answer(lane, delivery, envelope, flow->name, flow->reason))
+                        return;
                 lane_note_caller(delivery, flow, envelope);
                 deliver(lane, delivery, flow, decision);
                 return;
