@@ -43,8 +43,10 @@ struct Flow {
         bool wants_pass;     /* messages may be in the parking queue */
         int64_t retry_us;    /* no pass before */
         Backoff backoff;
-        uint64_t seen_view; /* common flow: generation at the last pass */
-        int64_t look_us;    /* when the parking queue was last looked at */
+        uint64_t seen_view;        /* common flow: generation at the last pass */
+        int64_t look_us;           /* when the parking queue was last looked at */
+        int64_t consumers_us;      /* when the destination's consumers were last counted */
+        ClusterConsuming doubtful; /* what that looked like */
 
         bool passing;
         bool failing; /* something failed in this pass */

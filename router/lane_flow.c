@@ -294,6 +294,8 @@ look_around(Lane *lane)
         lane->look_cursor = (lane->look_cursor + 1) % lane->flows->len;
 
         Flow *flow = g_ptr_array_index(lane->flows, lane->look_cursor);
+        lane_compare_evidence(lane, flow);
+
         bool quiet = !flow->passing && target_pending(&flow->parking) == 0 && flow->in_hand == 0;
 
         if (!flow->checked || !quiet || lane->now_us - flow->look_us < LOOK_EVERY_US)

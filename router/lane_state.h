@@ -23,6 +23,7 @@
  *     lane_careful.c after a crash: one message at a time
  *     lane_recall.c  what was done although the broker does not know it
  *     lane_flow.c    clusters: queues made, parking queues passed through
+ *     lane_evidence.c  are the queues of living clusters consumed?
  *     lane_reply.c   callers: answered at once, or their replies copied back
  */
 
@@ -126,6 +127,11 @@ void lane_give_up(Lane *lane, Flow *flow);
 void lane_flush(Lane *lane);
 /* Takes in what the broker says of publishes. True if there was anything. */
 bool lane_collect(Lane *lane);
+
+/* ---- lane_evidence.c ---- */
+
+/* Looks, now and then, whether the cluster's queue is consumed, and warns if heartbeats tell otherwise. */
+void lane_compare_evidence(Lane *lane, Flow *flow);
 
 /* ---- lane_reply.c ---- */
 

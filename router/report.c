@@ -409,9 +409,13 @@ flows_of_cluster(const ViewCluster *cluster, const GPtrArray *routes)
 
                         if (g_str_equal(row->cluster, cluster->name))
                                 json_array_append_new(
-                                    flows, json_pack("{s:o, s:s, s:o}", "route", text(route->route), "flow",
-                                                     cluster_flow_name(row->flow), "parked_in_queue",
-                                                     number(row->parked_in_queue)));
+                                    flows,
+                                    json_pack("{s:o, s:s, s:o, s:o, s:o}", "route", text(route->route),
+                                              "flow", cluster_flow_name(row->flow), "parked_in_queue",
+                                              number(row->parked_in_queue), "consumers",
+                                              row->consumers < 0 ? json_null()
+                                                                 : number((uint64_t)row->consumers),
+                                              "warning", text(cluster_consuming_text(row->consuming))));
                 }
         }
         return flows;

@@ -46,6 +46,8 @@ add_cluster(ClusterStats *stats, void *user_data)
         cluster->parked = stats_read(&stats->parked);
         cluster->parked_in_queue = cluster_stats_parked_now(stats);
         cluster->flow = (ClusterFlow)atomic_load_explicit(&stats->state, memory_order_relaxed);
+        cluster->consumers = atomic_load_explicit(&stats->consumers, memory_order_relaxed);
+        cluster->consuming = (ClusterConsuming)atomic_load_explicit(&stats->consuming, memory_order_relaxed);
         g_ptr_array_add(route->clusters, cluster);
 }
 
@@ -67,6 +69,7 @@ add_empty_cluster(SnapshotRoute *route, GHashTable *known, const char *name)
                 return;
 
         SnapshotCluster *cluster = g_new0(SnapshotCluster, 1);
+        cluster->consumers = -1;
         cluster->cluster = g_strdup(name);
         g_ptr_array_add(route->clusters, cluster);
 }

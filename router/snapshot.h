@@ -28,6 +28,8 @@ typedef struct {
         uint64_t unparked_found;  /* fetched that others parked: unparked - parked, at least 0 */
         uint64_t parked_in_queue; /* all that stand in its parking queue, as far as this process knows */
         ClusterFlow flow;
+        int64_t consumers; /* of its queue, -1: not known */
+        ClusterConsuming consuming;
 } SnapshotCluster;
 
 typedef struct {

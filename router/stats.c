@@ -99,6 +99,21 @@ cluster_flow_name(ClusterFlow flow)
         return "open";
 }
 
+const char *
+cluster_consuming_text(ClusterConsuming consuming)
+{
+        switch (consuming) {
+        case CONSUMING_NOBODY:
+                return "alive but nobody consumes";
+        case CONSUMING_THOUGH_DEAD:
+                return "dead but consuming";
+        case CONSUMING_UNKNOWN:
+        case CONSUMING_AS_EXPECTED:
+                break;
+        }
+        return NULL;
+}
+
 uint64_t
 cluster_stats_parked_now(const ClusterStats *cluster)
 {
@@ -148,6 +163,7 @@ route_stats_cluster(RouteStats *route, const char *cluster)
         ClusterStats *made = g_new0(ClusterStats, 1);
 
         made->cluster = g_strdup(cluster);
+        atomic_init(&made->consumers, -1);
         g_ptr_array_insert(route->clusters, (int)place, made);
         return made;
 }

@@ -62,11 +62,22 @@ typedef struct {
         STATS_CLUSTER_COUNTERS(STATS_FIELD)
         _Atomic int64_t parked_found; /* found in the parking queue beyond what this process parked itself */
         _Atomic int state;            /* ClusterFlow, of the first lane */
+        _Atomic int64_t consumers;    /* of its queue when last looked at, -1: not known */
+        _Atomic int consuming;        /* ClusterConsuming */
 } ClusterStats;
 
 /* How messages of one cluster flow just now. */
 typedef enum { FLOW_OPEN, FLOW_PARKING, FLOW_UNPARKING } ClusterFlow;
 const char *cluster_flow_name(ClusterFlow flow); /* "open", "parking", "unparking" */
+
+/* Do heartbeats and consumers of the cluster's queue tell the same? */
+typedef enum {
+        CONSUMING_UNKNOWN,
+        CONSUMING_AS_EXPECTED,
+        CONSUMING_NOBODY,      /* hosts are alive, but nobody consumes */
+        CONSUMING_THOUGH_DEAD, /* no host is alive, but somebody consumes */
+} ClusterConsuming;
+const char *cluster_consuming_text(ClusterConsuming consuming); /* for people, NULL unless they differ */
 
 /* Messages in its parking queue now, as far as this process knows: found + parked - unparked, at least 0. */
 uint64_t cluster_stats_parked_now(const ClusterStats *cluster);
