@@ -16,6 +16,8 @@ import sys
 import time
 import urllib.request
 
+import pika
+
 import contenders
 import loads
 import moving
@@ -33,6 +35,7 @@ IDLE_S = 1
 WORK_MESSAGES = 2000
 MANY_CLUSTERS = 10000
 MB = 1e6
+BUSY_LOAD = 0.7
 
 MOVE_NOTES = """\
 All move the same persistent messages with at most 500 unacknowledged; rates and CPU count from the first arrival.
@@ -204,10 +207,12 @@ def main():
     bench = Bench(build, int(rounds), speed == "quick")
     about = machine()
     print(f"bench: {about['cores']} cores, load average {about['load_average'][0]:.1f}, {rounds} rounds", flush=True)
+    if about["load_average"][0] > BUSY_LOAD:
+        print("bench: the machine is busy; do not trust these figures", flush=True)
     try:
         found = bench.run(parts)
-    except (BenchError, ServerError) as error:
-        print(f"bench: {error}", file=sys.stderr)
+    except (BenchError, ServerError, pika.exceptions.AMQPError) as error:
+        print(f"bench: {error or repr(error)}", file=sys.stderr)
         return 69
     path = os.path.join(build, "bench.json")
     with open(path, "w", encoding="utf-8") as file:

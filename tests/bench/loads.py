@@ -60,7 +60,9 @@ class Queues:
         self.outputs = [f"{self.shared}.{cluster}" for cluster in CLUSTERS]
 
     def make(self, queue_type):
-        """New and empty."""
+        """New and empty. A new channel, too: RabbitMQ 3.10 remembers in the old one which type a name had."""
+        self.channel.close()
+        self.channel = self.connection.channel()
         for name in (self.shared, *self.outputs):
             self.channel.queue_delete(name)
             self.channel.queue_declare(name, durable=True, arguments={"x-queue-type": queue_type})
@@ -82,6 +84,11 @@ class Queues:
     def depths(self):
         """What has arrived, per output."""
         return [self.depth(name) for name in self.outputs]
+
+    def is_whole(self, name, load):
+        """Whether the first message there is persistent and as it was sent."""
+        _, properties, body = self.channel.basic_get(name, auto_ack=True)
+        return properties is not None and properties.delivery_mode == 2 and body in load.bodies
 
     def sleep(self, seconds):
         self.connection.sleep(seconds)

@@ -33,11 +33,13 @@ def wait_for_arrivals(queues, contender, least):
         queues.sleep(LOOK_S)
 
 
-def check_outcome(queues, contender, count):
+def check_outcome(queues, contender, load, count):
     """Nobody is measured by work not done."""
     arrived, left = queues.depths(), queues.depth(queues.shared)
     if sum(arrived) != count or left or (contender.looks and arrived[0] != arrived[1]):
         raise BenchError(f"{contender.name}: of {count} messages {arrived} have arrived and {left} are left")
+    if not all(queues.is_whole(name, load) for name, number in zip(queues.outputs, arrived) if number):
+        raise BenchError(f"{contender.name}: a message is not persistent any more, or its body has changed")
 
 
 def move(queues, url, contender, load, count):
@@ -52,7 +54,7 @@ def move(queues, url, contender, load, count):
         cpu_end = contender.cpu_ns()
     finally:
         contender.stop()
-    check_outcome(queues, contender, count)
+    check_outcome(queues, contender, load, count)
     if first == count:
         raise BenchError(f"{contender.name} moved {count} messages between two looks: too few to measure")
     moved = count - first
