@@ -85,9 +85,9 @@ read_hosts(GKeyFile *file, const char *group, const char *key, bool alive, GArra
                 ViewHost host = {.alive = alive, .usable = alive};
                 if (!name_is_host(*name, strlen(*name)))
                         continue;
-                host.name = g_strdup(*name);
                 host.drained = drained != NULL && g_strv_contains((const char *const *)drained, *name);
                 host.usable = alive && !host.drained;
+                host.name = g_strdup(*name);
                 g_array_append_val(hosts, host);
         }
 }

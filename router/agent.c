@@ -132,7 +132,7 @@ beat_beside(const Conf *conf, const char *host, char **command)
                 return fail(status, error);
 
         Beat *beat = start_beat(conf, host, &error);
-        if (beat == NULL)
+        if (error != NULL)
                 return fail(EX_CONFIG, error);
         sd_notifyf(0, "READY=1\nSTATUS=Beating for host %s of cluster %s", host, conf->cluster);
         if (command != NULL)

@@ -19,6 +19,13 @@ static const char CLUSTERS[] = "[$N-east]\ncluster_member_ips = e1\naliases = $N
                                "[route:$N]\nqueue = $N\ncluster_from = header:cluster\n"
                                "destination = queue:{queue}.{cluster}\n";
 
+static bool
+is_served(void *client)
+{
+        uint32_t consumers = 0;
+        return client_count(client, CONTROL_QUEUE, NULL, &consumers) && consumers > 0;
+}
+
 static Stage *
 set_up(const char *name, bool with_redis)
 {
@@ -31,6 +38,7 @@ set_up(const char *name, bool with_redis)
                 return NULL;
         stage_declare(stage, "$N.replies");
         stage_run(stage, conf);
+        g_assert_true(live_wait(DEADLINE_MS, is_served, stage->client));
         return stage;
 }
 
@@ -218,6 +226,31 @@ test_what_is_wrong_is_refused_and_counted(void)
         expect(stage, "{\"method\": \"get_usable_hosts\"}", "{\"result\": [\"e1\", \"w1\"]}");
 }
 
+/* There the cluster speaks for itself, and for no other. */
+static void
+test_a_clusters_own_broker_serves_that_cluster(void)
+{
+        static const char conf[] = "[$N-east]\ncluster_member_ips = e1\namqp_url = %s\n"
+                                   "[$N-west]\ncluster_member_ips = w1\n"
+                                   "[route:$N]\nqueue = $N\ncluster_from = header:cluster\n"
+                                   "destination = queue:{queue}.{cluster}\n";
+        const char *own = live_env("AMQP_URL_2");
+        g_autoptr(Stage) shared = own != NULL ? stage_new("own") : NULL;
+        g_autoptr(Stage) stage = shared != NULL ? stage_new_at("own", "AMQP_URL_2") : NULL;
+        if (stage == NULL)
+                return;
+        g_autofree char *raw = g_strdup_printf(conf, own);
+        g_autofree char *text = stage_text(stage, raw); /* names of the second stage */
+        stage->client = client_new(stage->url);
+        stage_declare(stage, "$N.replies");
+        stage_run(shared, text);
+        g_assert_true(live_wait(DEADLINE_MS, is_served, stage->client));
+        expect(stage, "{\"method\": \"get_usable_hosts\"}", "{\"result\": [\"e1\"]}");
+        expect(stage, BEAT("\"$N-east\"", "\"e9\""), "{\"result\": true}");
+        expect_refusal(stage, BEAT("\"$N-west\"", "\"w9\""), "registers at its own");
+        wait_hosts(stage, "{\"result\": [\"e1\", \"e9\"]}");
+}
+
 static void
 test_the_agent_beats_by_message(void)
 {
@@ -251,6 +284,7 @@ main(int argc, char **argv)
         TEST("a-host-comes-and-goes-by-message", a_host_comes_and_goes_by_message);
         TEST("without-redis-the-router-keeps-it", without_redis_the_router_keeps_it);
         TEST("what-is-wrong-is-refused-and-counted", what_is_wrong_is_refused_and_counted);
+        TEST("a-clusters-own-broker-serves-that-cluster", a_clusters_own_broker_serves_that_cluster);
         TEST("the-agent-beats-by-message", the_agent_beats_by_message);
         return g_test_run();
 }
