@@ -203,17 +203,24 @@ is_calm(FaultRun *run)
                stage_number(run->stage, "$N", "parked_now") == 0;
 }
 
-/* All is there, or nothing comes any more. */
+typedef struct {
+        FaultRun *run;
+        bool at_rest;
+} Rest;
+
+/* All is there, or nothing comes any more; or nothing comes although something should. */
 static bool
-is_at_rest(void *data)
+is_over(void *data)
 {
-        FaultRun *run = data;
+        Rest *rest = data;
+        FaultRun *run = rest->run;
         int64_t now_us = g_get_monotonic_time();
 
         if (collect(run) > 0 || run->collected_us == 0)
                 run->collected_us = now_us;
-        return is_calm(run) &&
-               (checker_verdict(run->checker).lost == 0 || now_us - run->collected_us > QUIET_MS * 1000);
+        rest->at_rest = is_calm(run) && (checker_verdict(run->checker).lost == 0 ||
+                                         now_us - run->collected_us > QUIET_MS * 1000);
+        return rest->at_rest || now_us - run->collected_us > DEADLINE_MS * 1000;
 }
 
 /* Fault, runs, messages, lost, duplicated, its bound, misrouted, altered, unmarked, worst recovery. */
@@ -239,11 +246,13 @@ write_row(const FaultRun *run, const CheckerVerdict *verdict)
 static bool
 settle(FaultRun *run)
 {
+        Rest rest = {run, false};
+
         if (run->loaded)
                 checker_stop(run->checker);
         run->loaded = false;
         run->collected_us = 0;
-        if (!live_wait(DEADLINE_MS, is_at_rest, run))
+        if (!live_wait(INT32_MAX, is_over, &rest) || !rest.at_rest)
                 return false;
         collect(run);
         return true;
@@ -262,9 +271,9 @@ fault_run_finish(FaultRun *run)
         bool all = settle(run);
         CheckerVerdict verdict = checker_verdict(run->checker);
 
-        write_row(run, &verdict);
         if (!all)
                 fail(run, "the router does not come to rest");
+        write_row(run, &verdict);
         if (!run->forgetful)
                 checker_assert_safe(run->checker);
         g_assert_cmpuint(verdict.lost + verdict.misrouted + verdict.altered + verdict.foreign, ==, 0);
