@@ -78,7 +78,7 @@ reason_not_to_beat(const Conf *conf)
 static int
 fail(int status, const GError *error)
 {
-        fprintf(stderr, "cluster-agent: %s\n", error->message);
+        fprintf(stderr, "cluster-agent: %s\n", error ? error->message : "failed");
         return status;
 }
 

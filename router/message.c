@@ -54,7 +54,8 @@ message_append(Message *message, amqp_bytes_t fragment)
 {
         if (fragment.len > message->body.len - message->filled_bytes)
                 return false;
-        memcpy((char *)message->body.bytes + message->filled_bytes, fragment.bytes, fragment.len);
+        if (fragment.len > 0)
+                memcpy((char *)message->body.bytes + message->filled_bytes, fragment.bytes, fragment.len);
         message->filled_bytes += fragment.len;
         return true;
 }

@@ -125,7 +125,7 @@ explain_policy(Walk *walk)
                     text, "%s = %s",
                     out->envelope.kind == ENVELOPE_UNKNOWN ? "on_unknown_cluster" : "on_no_cluster", spelled);
         }
-        if (down_applied && is_substituted(walk, first)) {
+        if (down_applied && out->decision.cluster && is_substituted(walk, first)) {
                 g_string_append_printf(text, "%sdrained to %s", first ? ", then " : "",
                                        out->decision.cluster->name);
         } else if (down_applied) {

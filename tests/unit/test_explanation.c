@@ -50,10 +50,10 @@ static const struct {
      "on_no_cluster = cluster:south, then on_cluster_down = call:park", "cluster_down"},
 };
 
-static char
+static unsigned char
 letter(const ExplainedSource *source)
 {
-        return source->asked ? "nkub"[source->says] : '-';
+        return (unsigned char)(source->asked ? "nkub"[source->says] : '-');
 }
 
 static void
@@ -76,7 +76,7 @@ test_rows(void)
                 g_test_message("%s", rows[i].message);
                 for (unsigned n = 0; n < 2; n++)
                         g_assert_cmpint(letter(&g_array_index(out->sources, ExplainedSource, n)), ==,
-                                        rows[i].says[n]);
+                                        (unsigned char)rows[i].says[n]);
                 g_assert_cmpstr(out->outcome, ==, rows[i].outcome);
                 g_assert_cmpstr(out->key, ==, rows[i].key);
                 g_assert_cmpstr(out->policy, ==, rows[i].policy);
