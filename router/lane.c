@@ -175,6 +175,7 @@ turn(Lane *lane)
         if (lane->now_us >= lane->tick_us) {
                 lane->tick_us = lane->now_us + TICK_US;
                 lane_tend_flows(lane);
+                lane_drop_old(lane);
         }
         lane_flush(lane);
         for (unsigned i = lane->intakes->len; i-- > 0;)
@@ -376,6 +377,7 @@ build(Lane *lane)
         lane->flow_names = g_hash_table_new(g_str_hash, g_str_equal);
         lane->queues = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_queue_target);
         lane->stalled = g_ptr_array_new();
+        g_queue_init(&lane->kept);
         lane->recall = recall_new(2 * (size_t)lane->route->prefetch);
         target_init(&lane->caller, TARGET_CALLER, NULL, lane->outlet, "", "{key}", "", false, conf);
         target_init(&lane->dead, TARGET_DEAD, NULL, lane->outlet, "", dead, "", true, conf);
@@ -441,6 +443,8 @@ lane_free(Lane *lane)
         g_ptr_array_unref(lane->intakes);
         g_ptr_array_unref(lane->outlets);
         g_array_unref(lane->sockets);
+        while (!g_queue_is_empty(&lane->kept))
+                delivery_free(g_queue_peek_head(&lane->kept));
         recall_free(lane->recall);
         publication_free(lane->publication);
         envelope_reader_free(lane->reader);

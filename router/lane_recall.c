@@ -15,6 +15,8 @@
 #include <amqp_framing.h>
 #include <string.h>
 
+enum { KEPT_US = 2 * 1000 * 1000, KEPT_BYTES = 4 << 20 };
+
 /* NULL if its sender gave it no name. */
 static GString *
 name_of(const Delivery *delivery)
@@ -47,6 +49,59 @@ lane_remember(Lane *lane, const Delivery *delivery, Target *target)
                 return;
         recall_add(lane->recall, name->str, name->len, target);
         g_string_free(name, TRUE);
+}
+
+static bool
+has_name(const Delivery *delivery)
+{
+        return (delivery->message->properties->_flags & AMQP_BASIC_MESSAGE_ID_FLAG) ||
+               delivery->unique_id.kind == JSON_VALUE_STRING;
+}
+
+static void
+drop_oldest(Lane *lane)
+{
+        Delivery *oldest = g_queue_peek_head(&lane->kept);
+
+        lane->kept_bytes -= oldest->message->body.len;
+        delivery_free(oldest);
+}
+
+void
+lane_keep(Lane *lane, Delivery *delivery)
+{
+        if (delivery->relay || delivery->flight.state != FLIGHT_SETTLED || !has_name(delivery)) {
+                delivery_free(delivery);
+                return;
+        }
+        delivery->kept_us = lane->now_us;
+        delivery->holder = &lane->kept;
+        lane->kept_bytes += delivery->message->body.len;
+        g_queue_push_tail_link(&lane->kept, &delivery->link);
+        while (lane->kept.length > lane->route->prefetch || lane->kept_bytes > KEPT_BYTES)
+                drop_oldest(lane);
+}
+
+void
+lane_drop_old(Lane *lane)
+{
+        const Delivery *oldest;
+
+        while ((oldest = g_queue_peek_head(&lane->kept)) && lane->now_us - oldest->kept_us >= KEPT_US)
+                drop_oldest(lane);
+}
+
+void
+lane_remember_kept(Lane *lane, const Intake *intake)
+{
+        bool shared = intake_kind(intake) == INTAKE_SHARED;
+
+        for (GList *at = lane->kept.head; at && intake_kind(intake) != INTAKE_REPLIES; at = at->next) {
+                const Delivery *delivery = at->data;
+
+                if (shared == (delivery->origin == NULL))
+                        lane_remember(lane, delivery, NULL);
+        }
 }
 
 /* Once received, once with an outcome: the books balance as if it had come only once. */

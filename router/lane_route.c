@@ -75,8 +75,12 @@ lane_sweep_ledger(Lane *lane, Intake *intake)
 {
         Flight *flight;
 
-        while ((flight = ledger_pop(intake_ledger(intake))) != NULL)
-                forget(lane, (Delivery *)flight);
+        while ((flight = ledger_pop(intake_ledger(intake))) != NULL) {
+                Delivery *delivery = (Delivery *)flight;
+
+                lane->in_flight_bytes -= delivery->bytes;
+                lane_keep(lane, delivery);
+        }
 }
 
 static void
@@ -126,6 +130,7 @@ lane_drop_all(Lane *lane, Intake *intake)
 
         if (intake_kind(intake) == INTAKE_SHARED)
                 stats_add(&lane->stats->requeued, ledger_open_count(ledger));
+        lane_remember_kept(lane, intake);
         ledger_reset(ledger, drop, lane);
         if (intake_kind(intake) == INTAKE_PARKING)
                 abort_passes(lane);

@@ -60,7 +60,9 @@ struct Lane {
         GPtrArray *flows;       /* of Flow *, by number */
         GHashTable *flow_names; /* name -> Flow * */
         Recall *recall;         /* confirmed, but not known to be acknowledged */
-        Flow **flow_of;         /* by index of the view's clusters, NULL: not met yet */
+        GQueue kept;            /* of Delivery *: acknowledged just now, by time */
+        size_t kept_bytes;
+        Flow **flow_of; /* by index of the view's clusters, NULL: not met yet */
         size_t n_flow_of;
         Flow *common; /* for messages of no cluster; in single-cluster mode the one flow there is */
         Target dead;
@@ -104,6 +106,12 @@ void lane_end_care(Lane *lane);
 
 /* ---- lane_recall.c ---- */
 
+/* It was acknowledged: frees it, at once or, if it could be recognised, once its ack has surely arrived. */
+void lane_keep(Lane *lane, Delivery *delivery);
+/* Frees what was kept long enough. */
+void lane_drop_old(Lane *lane);
+/* The connection is gone, maybe with the last acks: what it acknowledged just before may come back. */
+void lane_remember_kept(Lane *lane, const Intake *intake);
 /* The message will come back although it is done with; @target: where it went, if that was not counted, else
  * NULL. */
 void lane_remember(Lane *lane, const Delivery *delivery, Target *target);

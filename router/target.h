@@ -65,7 +65,8 @@ struct Delivery {
         bool doubtful;       /* a copy may be out already */
         int64_t expires_us;  /* monotonic, 0: never */
         int64_t published_us;
-        GQueue *holder; /* the list it stands in, or NULL */
+        int64_t kept_us; /* when it was acknowledged */
+        GQueue *holder;  /* the list it stands in, or NULL */
         GList link;
 };
 
