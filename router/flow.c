@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-enum { IDLE_US = 50 * 1000 };
+enum { IDLE_US = 200 * 1000 };
 
 Flow *
 flow_new(const Conf *conf, const ConfRoute *route, const char *name, int number, Outlet *parking_outlet,

@@ -164,24 +164,28 @@ read_clock(Lane *lane)
 static bool
 turn(Lane *lane)
 {
-        bool busy = false;
+        bool busy = false, tick;
 
         read_clock(lane);
+        tick = lane->now_us >= lane->tick_us;
         tend_links(lane);
         follow_registry(lane);
         busy |= lane_collect(lane);
         /* Before anything is published: a broker under an alarm answers no declares after the first publish.
          */
-        if (lane->now_us >= lane->tick_us) {
-                lane->tick_us = lane->now_us + TICK_US;
-                lane_tend_flows(lane);
-                lane_drop_old(lane);
-        }
+        if (tick)
+                lane_prepare_flows(lane);
         lane_flush(lane);
         for (unsigned i = lane->intakes->len; i-- > 0;)
                 busy |=
                     read_intake(lane, g_ptr_array_index(lane->intakes, i), i == 0 ? READ_SHARED : READ_MORE);
         busy |= lane_collect(lane);
+        /* After reading: a pass must not end while what belongs to it lies unread in its socket. */
+        if (tick) {
+                lane->tick_us = lane->now_us + TICK_US;
+                lane_tend_flows(lane);
+                lane_drop_old(lane);
+        }
         read_clock(lane);
         for (unsigned i = 0; i < lane->intakes->len; i++) {
                 intake_flush(g_ptr_array_index(lane->intakes, i), lane->now_us);

@@ -323,10 +323,15 @@ prepare_some(Lane *lane)
 }
 
 void
-lane_tend_flows(Lane *lane)
+lane_prepare_flows(Lane *lane)
 {
         if (can_call(lane->outlet))
                 prepare_some(lane);
+}
+
+void
+lane_tend_flows(Lane *lane)
+{
         for (unsigned i = 0; i < lane->flows->len; i++)
                 tend(lane, g_ptr_array_index(lane->flows, i));
         look_around(lane);

@@ -172,6 +172,8 @@ bool lane_prepare(Lane *lane, Target *target);
 void lane_follow_view(Lane *lane);
 /* Slow work, a few times a second: queues to make, passes to begin and end, parking queues to look at. */
 void lane_tend_flows(Lane *lane);
+/* Makes the queues that are missing, a portion at a time. */
+void lane_prepare_flows(Lane *lane);
 /* Keeps it until the pass that is about to end has ended. */
 void lane_wait(Delivery *delivery, Flow *flow, Reason reason);
 /* Breaks off the pass: nothing more is taken from the parking queue, what was taken goes back. */

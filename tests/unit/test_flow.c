@@ -266,8 +266,8 @@ test_idle(Fixture *fixture, gconstpointer user_data)
 
         g_assert_false(flow_is_idle(flow, INT64_MAX));
         park_and_begin(fixture);
-        g_assert_false(flow_is_idle(flow, NOW_US + 49 * MILLISECOND_US));
-        g_assert_true(flow_is_idle(flow, NOW_US + 50 * MILLISECOND_US));
+        g_assert_false(flow_is_idle(flow, NOW_US + 199 * MILLISECOND_US));
+        g_assert_true(flow_is_idle(flow, NOW_US + 200 * MILLISECOND_US));
         flow->in_hand = 1;
         g_assert_false(flow_is_idle(flow, INT64_MAX));
         flow->aside.length = 1;
