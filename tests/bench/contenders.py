@@ -13,7 +13,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support"))
 
-from servers import die_with_parent, free_port, tail  # noqa: E402 (found only now)
+from server import die_with_parent, free_port, tail  # noqa: E402 (found only now)
 
 from loads import CLUSTERS, SOURCES, Queues  # noqa: E402
 

@@ -22,7 +22,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import pika
 
 import browser
-from servers import die_with_parent, free_port
+from server import die_with_parent, free_port
 
 DEADLINE_S = 20
 SENT = {"east": 30, "west": 12, "nowhere": 3}

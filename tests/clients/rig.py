@@ -17,7 +17,7 @@ import pika
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 sys.path.insert(0, os.path.join(ROOT, "tests", "support"))
 
-from servers import die_with_parent, free_port, tail  # noqa: E402 (found only now)
+from server import die_with_parent, free_port, tail  # noqa: E402 (found only now)
 
 READY_DEADLINE_S = 30
 

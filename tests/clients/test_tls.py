@@ -13,7 +13,8 @@ import pika
 import tap
 from rig import Broker, Router, wait_until
 
-from servers import HOST, Servers, free_port
+from server import HOST, free_port
+from servers import Servers
 
 CONFIGURATION = """
 [east]

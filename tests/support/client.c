@@ -18,6 +18,8 @@ enum { CHANNEL = 1, CONNECT_DEADLINE_MS = 30000, CONFIRM_DEADLINE_MS = 30000, PE
 
 struct Client {
         char *url;
+        GStrv urls; /* its parts */
+        unsigned tries;
         amqp_connection_state_t connection;
         uint64_t published;
         uint64_t settled;
@@ -58,13 +60,14 @@ static bool
 try_connect(void *data)
 {
         Client *client = data;
-        g_autofree char *url = g_strdup(client->url); /* amqp_parse_url() writes into it */
+        unsigned turn = client->tries++ % g_strv_length(client->urls);
+        g_autofree char *url = g_strdup(client->urls[turn]); /* amqp_parse_url() writes into it */
         struct amqp_connection_info info;
         amqp_socket_t *socket = NULL;
         amqp_rpc_reply_t reply;
 
         if (amqp_parse_url(url, &info) != AMQP_STATUS_OK)
-                g_error("test client: not an AMQP URL: %s", client->url);
+                g_error("test client: not an AMQP URL: %s", client->urls[turn]);
         client->connection = amqp_new_connection();
         socket = amqp_tcp_socket_new(client->connection);
         if (amqp_socket_open(socket, info.host, info.port) == AMQP_STATUS_OK) {
@@ -96,6 +99,7 @@ client_new(const char *url)
         Client *client = g_new0(Client, 1);
 
         client->url = g_strdup(url);
+        client->urls = g_strsplit(url, ",", -1);
         client->confirmed = g_byte_array_new();
         if (!live_wait(CONNECT_DEADLINE_MS, try_connect, client))
                 g_error("test client: cannot connect to %s", url);
@@ -111,6 +115,7 @@ client_free(Client *client)
         amqp_connection_close(client->connection, AMQP_REPLY_SUCCESS);
         amqp_destroy_connection(client->connection);
         g_byte_array_unref(client->confirmed);
+        g_strfreev(client->urls);
         g_free(client->url);
         g_free(client);
 }

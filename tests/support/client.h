@@ -14,7 +14,8 @@
  */
 typedef struct Client Client;
 
-/* Connects; tries again for 30 s while nobody listens, since tests restart brokers. */
+/* Connects; tries again for 30 s while nobody listens, since tests restart brokers. @url may be several,
+ * separated by commas, which are tried in turn. */
 Client *client_new(const char *url) G_GNUC_WARN_UNUSED_RESULT;
 void client_free(Client *client); /* NULL and a client whose broker is gone are fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Client, client_free)

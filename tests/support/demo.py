@@ -23,7 +23,7 @@ import urllib.request
 
 import pika
 
-from servers import die_with_parent, free_port, tail
+from server import die_with_parent, free_port, tail
 from traffic import QUEUES, Traffic, Verdict
 
 CLUSTERS = {"east": ["10.0.0.11", "10.0.0.12"], "west": ["10.0.1.11", "10.0.1.12"]}

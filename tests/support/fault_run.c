@@ -24,10 +24,10 @@ configure(FaultRun *run, const char *route_keys)
             run->east != NULL ? g_strdup_printf("amqp_url = %s\n", fault_proxy_url(run->east)) : g_strdup("");
         g_autofree char *prefetch = g_strdup_printf("prefetch = %d\n", FAULT_PREFETCH);
         g_autofree char *text = g_strdup_printf(
-            "hold_time = %dms\nretry_max = 500ms\nheartbeat = 2s\ndrain_deadline = 2s\n"
+            "hold_time = %dms\nretry_max = 500ms\nheartbeat = 2s\ndrain_deadline = 2s\nqueue_type = %s\n"
             "[east]\ncluster_member_ips = e1, e2\n%s[west]\ncluster_member_ips = w1, w2\n"
             "[route:$N]\nqueue = $N\ncluster_from = header:cluster\n%s%s%s",
-            FAULT_HOLD_MS, own,
+            FAULT_HOLD_MS, run->shared == NULL ? "quorum" : "classic", own,
             strstr(route_keys, "destination") != NULL ? "" : "destination = queue:{queue}.{cluster}\n",
             strstr(route_keys, "prefetch") != NULL ? "" : prefetch, route_keys);
 
@@ -46,12 +46,14 @@ fault_run_init(FaultRun *run, const char *fault, const FaultBrokers *brokers, co
         run->stage = stage_new_at("faults", brokers->shared);
         run->stage->client = client_new(url);
         run->checker = checker_new(url, run->stage->name);
-        run->shared = fault_proxy_new(url);
         run->east_url = east_url;
         if (brokers->east != NULL)
                 run->east = fault_proxy_new(east_url);
-        g_free(run->stage->url);
-        run->stage->url = g_strdup(fault_proxy_url(run->shared));
+        if (strchr(url, ',') == NULL) {
+                run->shared = fault_proxy_new(url);
+                g_free(run->stage->url);
+                run->stage->url = g_strdup(fault_proxy_url(run->shared));
+        }
         configure(run, route_keys);
         return true;
 }
@@ -68,7 +70,9 @@ fault_run_clear(FaultRun *run)
 unsigned
 fault_run_times(unsigned few, unsigned many)
 {
-        return g_getenv("FAULTS_LONG") != NULL ? many : few;
+        const char *percent = g_getenv("FAULTS_LONG");
+
+        return percent != NULL ? MAX(few, many * (unsigned)g_ascii_strtoull(percent, NULL, 10) / 100) : few;
 }
 
 uint32_t

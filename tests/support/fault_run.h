@@ -12,15 +12,16 @@
 /*
  * A router under load between broken networks, the verdict, and a row of the table of faults.
  *
- * The router reaches its broker through `shared`, and if east has a broker of its own, that through `east`.
- * Load and verdict do not pass the proxies. Main thread only.
+ * The router reaches its broker through `shared`, and if east has a broker of its own, that through `east`;
+ * the nodes of a cluster it reaches without a proxy. Load and verdict do not pass the proxies. Main thread
+ * only.
  */
 typedef struct {
         const char *fault; /* its name in the table */
         Stage *stage;
         Checker *checker;
-        FaultProxy *shared;
-        FaultProxy *east; /* NULL: east's queue is at the shared broker */
+        FaultProxy *shared; /* NULL: the broker is a cluster of nodes, with quorum queues */
+        FaultProxy *east;   /* NULL: east's queue is at the shared broker */
         const char *east_url;
         unsigned runs;         /* how often the fault happened so far */
         uint64_t bound;        /* duplicates that these runs excuse */
@@ -57,7 +58,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(FaultRun, fault_run_clear)
 /* Starts router and load, and waits until messages arrive. */
 void fault_run_start(FaultRun *run);
 
-/* How often: @few in the short form, @many if FAULTS_LONG is set. */
+/* How often: @few in the short form; with FAULTS_LONG=N so many in a hundred of @many, but not fewer. */
 unsigned fault_run_times(unsigned few, unsigned many);
 
 /* The fault happened, or is over: recovery begins. @bound: duplicates that it excuses. */

@@ -13,7 +13,8 @@
 enum { CHANNEL = 1, CONNECT_PAUSE_US = 100 * 1000, LOGIN_TIMEOUT_S = 10 };
 
 struct Producer {
-        char *url;
+        GStrv urls;
+        unsigned tries;
         void (*on_confirmed)(uint64_t token, void *user_data);
         void *user_data;
         amqp_connection_state_t connection; /* NULL: none */
@@ -29,7 +30,7 @@ producer_new(const char *url, void (*on_confirmed)(uint64_t token, void *user_da
 {
         Producer *producer = g_new0(Producer, 1);
 
-        producer->url = g_strdup(url);
+        producer->urls = g_strsplit(url, ",", -1);
         producer->on_confirmed = on_confirmed;
         producer->user_data = user_data;
         producer->tokens = g_array_new(FALSE, FALSE, sizeof(uint64_t));
@@ -58,7 +59,7 @@ producer_free(Producer *producer)
         disconnect(producer);
         g_array_unref(producer->tokens);
         g_byte_array_unref(producer->done);
-        g_free(producer->url);
+        g_strfreev(producer->urls);
         g_free(producer);
 }
 
@@ -95,7 +96,7 @@ ensure_connected(Producer *producer)
         if (g_get_monotonic_time() < producer->connect_us)
                 return false;
         producer->connection = amqp_new_connection();
-        if (log_in(producer->connection, producer->url))
+        if (log_in(producer->connection, producer->urls[producer->tries++ % g_strv_length(producer->urls)]))
                 return true;
         disconnect(producer);
         return false;

@@ -12,7 +12,8 @@
  */
 typedef struct Producer Producer;
 
-/* @on_confirmed is called with the token of each confirmed publish. */
+/* @url may be several, separated by commas, tried in turn. @on_confirmed is called with the token of each
+ * confirmed publish. */
 Producer *producer_new(const char *url, void (*on_confirmed)(uint64_t token, void *user_data),
                        void *user_data);
 void producer_free(Producer *producer); /* NULL is fine */

@@ -18,59 +18,20 @@ From a shell, see --help.
 
 import argparse
 import atexit
-import ctypes
 import fcntl
 import glob
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 
-HOST = "127.0.0.1"
+from server import HOST, STOP_DEADLINE_S, Server, ServerError, die_with_parent, free_port, libc
+
 RABBITMQ_BIN = "/usr/lib/rabbitmq/bin"  # the scripts behind Debian's wrapper, which insists on its own user
 DIRECTORY_PREFIX = "cluster-router-servers-"
-START_DEADLINE_S = 90
-STOP_DEADLINE_S = 15
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
-
-_libc = ctypes.CDLL(None, use_errno=True)
-_ports_given = set()
-
-
-class ServerError(Exception):
-    """A server could not be started or stopped; the text says why and shows the end of its log."""
-
-
-def free_port():
-    """A port that nobody listens on, below those that the kernel gives to outgoing connections: so it is
-    still free when a server is started again on it."""
-    while True:
-        port = random.randint(12000, 31999)
-        if port in _ports_given:
-            continue
-        with socket.socket() as probe:
-            try:
-                probe.bind((HOST, port))
-            except OSError:
-                continue
-        _ports_given.add(port)
-        return port
-
-
-def die_with_parent(signal_number=signal.SIGKILL):
-    """For preexec_fn: the kernel sends that signal when the thread that started us ends."""
-    parent = os.getpid()
-
-    def apply():
-        _libc.prctl(PR_SET_PDEATHSIG, signal_number)
-        if os.getppid() != parent:
-            os._exit(1)
-    return apply
+PR_SET_CHILD_SUBREAPER = 36
 
 
 def make_directory():
@@ -88,103 +49,6 @@ def make_directory():
     return path, lock
 
 
-def tail(path, lines=25):
-    try:
-        with open(path, errors="replace") as log:
-            return "".join(log.readlines()[-lines:])
-    except OSError as error:
-        return f"({error})\n"
-
-
-class Server:
-    """One server process. start() only begins: wait_ready() is what waits, so that several start at once."""
-
-    name = "server"
-    stop_signal = signal.SIGTERM
-
-    def __init__(self, directory):
-        self.directory = directory
-        os.makedirs(directory)
-        self.log = os.path.join(directory, "log")
-        self.port = free_port()
-        self.process = None
-
-    def command(self):
-        raise NotImplementedError
-
-    def environment(self):
-        return dict(os.environ)
-
-    def probe(self, connection):
-        """Whether the peer of this fresh connection is ready to serve."""
-        raise NotImplementedError
-
-    def spawn(self, command):
-        # A session of its own: Ctrl-C at the terminal is for the launcher, which then stops us in order.
-        with open(self.log, "a") as log:
-            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                    env=self.environment(), cwd=self.directory, start_new_session=True,
-                                    preexec_fn=die_with_parent())
-
-    def start(self):
-        self.process = self.spawn(self.command())
-
-    def is_ready(self):
-        try:
-            with socket.create_connection((HOST, self.port), timeout=2) as connection:
-                return self.probe(connection)
-        except OSError:
-            return False
-
-    def wait_ready(self, deadline_s=START_DEADLINE_S):
-        end = time.monotonic() + deadline_s
-        while not self.is_ready():
-            if self.process.poll() is not None:
-                raise ServerError(f"{self.name} ended with status {self.process.returncode} while starting; "
-                                  f"the end of its log:\n{tail(self.log)}")
-            if time.monotonic() > end:
-                raise ServerError(f"{self.name} is not ready after {deadline_s} s; the end of its log:\n"
-                                  f"{tail(self.log)}")
-            time.sleep(0.05)
-
-    def is_running(self):
-        return self.process is not None and self.process.poll() is None
-
-    def signal(self, number):
-        self.process.send_signal(number)
-
-    def pause(self):
-        self.signal(signal.SIGSTOP)
-
-    def resume(self):
-        self.signal(signal.SIGCONT)
-
-    def kill(self):
-        """kill -9."""
-        if self.is_running():
-            self.process.kill()
-            self.process.wait()
-
-    def ask_to_stop(self):
-        if self.is_running():
-            self.resume()
-            self.signal(self.stop_signal)
-
-    def stop(self):
-        """In order; kill -9 if that takes too long."""
-        self.ask_to_stop()
-        try:
-            if self.process is not None:
-                self.process.wait(STOP_DEADLINE_S)
-        except subprocess.TimeoutExpired:
-            self.kill()
-
-    def restart(self):
-        self.stop()
-        self.start()
-        self.wait_ready()
-
-
 class Epmd(Server):
     """Erlang's port mapper: one for all our nodes, instead of the machine's at port 4369."""
 
@@ -197,18 +61,26 @@ class Epmd(Server):
         return True
 
 
+def node_name(number):
+    return f"crtest-{os.getpid()}-{number}@localhost"
+
+
 class RabbitMQ(Server):
+    """A node; its cluster has @cluster_size nodes, numbered from 1, that find each other while they start."""
+
     name = "RabbitMQ"
 
-    def __init__(self, directory, epmd_port, number, plugins=()):
+    def __init__(self, directory, epmd_port, number, plugins=(), cluster_size=1):
         super().__init__(directory)
         self.number = number
         self.epmd_port = epmd_port
         self.distribution_port = free_port()
-        self.node = f"crtest-{os.getpid()}-{number}@localhost"
+        self.node = node_name(number)
         self.ctl = os.path.join(directory, "rabbitmqctl")
         self.url = f"amqp://guest:guest@{HOST}:{self.port}/%2f"
-        self._write("rabbitmq.conf", f"listeners.tcp.1 = {HOST}:{self.port}\n")
+        mates = range(1, cluster_size + 1) if cluster_size > 1 else ()
+        self._write("rabbitmq.conf", f"listeners.tcp.1 = {HOST}:{self.port}\n" + "".join(
+            f"cluster_formation.classic_config.nodes.{mate} = {node_name(mate)}\n" for mate in mates))
         self._write("plugins", f"[{','.join(plugins)}].\n")
         self._write(".erlang.cookie", "cluster-router-test", 0o400)
         exports = "".join(f"export {key}='{value}'\n" for key, value in self.settings().items())
@@ -313,13 +185,15 @@ class MariaDB(Server):
 
 class Servers:
     """The servers asked for, started together. Use from the main thread: they die with the one that starts
-    them. @plugins are enabled in every RabbitMQ."""
+    them. @plugins are enabled in every RabbitMQ; @clustered: these are the nodes of one cluster."""
 
-    def __init__(self, rabbits=0, redis=False, mariadb=False, plugins=()):
+    def __init__(self, rabbits=0, redis=False, mariadb=False, plugins=(), clustered=False):
         self.directory, self._lock = make_directory()
         atexit.register(self.stop)
+        self.clustered = clustered
         self.epmd = Epmd(f"{self.directory}/epmd") if rabbits else None
-        self.rabbits = [RabbitMQ(f"{self.directory}/rabbit{number}", self.epmd.port, number, plugins)
+        self.rabbits = [RabbitMQ(f"{self.directory}/rabbit{number}", self.epmd.port, number, plugins,
+                                 rabbits if clustered else 1)
                         for number in range(1, rabbits + 1)]
         self.redis = Redis(f"{self.directory}/redis") if redis else None
         self.mariadb = MariaDB(f"{self.directory}/mariadb") if mariadb else None
@@ -358,6 +232,8 @@ class Servers:
             found["AMQP_URL" + suffix] = rabbit.url
             found["RABBITMQCTL" + suffix] = rabbit.ctl
             found["RABBITMQ_PID" + suffix] = str(rabbit.process.pid)
+        if self.clustered:
+            found["AMQP_CLUSTER_URL"] = ",".join(rabbit.url for rabbit in self.rabbits)
         if self.redis:
             found["REDIS_URL"] = self.redis.url
             found["REDIS_PID"] = str(self.redis.process.pid)
@@ -454,18 +330,22 @@ def run_command(command, servers):
 def parse_arguments():
     parser = argparse.ArgumentParser(
         prog="servers.py",
-        usage="servers.py [--rabbit N] [--redis] [--mariadb] -- COMMAND ...",
+        usage="servers.py [--rabbit N | --rabbit-cluster N] [--redis] [--mariadb] -- COMMAND ...",
         description="Runs COMMAND beside private servers and stops them when it ends; exits with its status.",
-        epilog="COMMAND finds them in AMQP_URL (of further RabbitMQs: AMQP_URL_2 ...), REDIS_URL, MYSQL_URL; "
+        epilog="COMMAND finds them in AMQP_URL (of further nodes: AMQP_URL_2 ...; all nodes of a "
+               "cluster, separated by commas: AMQP_CLUSTER_URL), REDIS_URL, MYSQL_URL; "
                "in RABBITMQCTL the rabbitmqctl that reaches the node (\"$RABBITMQCTL\" list_queues), and in "
                "RABBITMQ_PID, REDIS_PID, MYSQL_PID their process ids.")
     parser.add_argument("--rabbit", type=int, default=0, metavar="N", help="start N RabbitMQ nodes")
+    parser.add_argument("--rabbit-cluster", type=int, default=0, metavar="N", help="start one RabbitMQ of N nodes")
     parser.add_argument("--redis", action="store_true", help="start Redis")
     parser.add_argument("--mariadb", action="store_true", help="start MariaDB")
     parser.add_argument("command", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.command[:1] == ["--"]:
         del arguments.command[0]
+    if arguments.rabbit and arguments.rabbit_cluster:
+        parser.error("--rabbit and --rabbit-cluster exclude each other")
     if not arguments.command:
         parser.error("which COMMAND? See --help")
     return arguments
@@ -476,10 +356,11 @@ def main():
     signal.signal(signal.SIGINT, raise_stopped)
     signal.signal(signal.SIGTERM, raise_stopped)
     signal.signal(signal.SIGHUP, raise_stopped)
-    _libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
     servers = None
     try:
-        servers = Servers(arguments.rabbit, arguments.redis, arguments.mariadb)
+        servers = Servers(arguments.rabbit or arguments.rabbit_cluster, arguments.redis, arguments.mariadb,
+                          clustered=arguments.rabbit_cluster > 0)
         servers.start()
         return run_command(arguments.command, servers)
     except ServerError as error:
