@@ -34,8 +34,8 @@ assembly_begin_return(Assembly *assembly, const amqp_basic_return_t *method)
 }
 
 /* Consumers are named "c0", "c17": see intake. */
-static int
-consumer_number(amqp_bytes_t tag)
+int
+assembly_consumer(amqp_bytes_t tag)
 {
         char digits[CONSUMER_TAG_MAX] = "";
 
@@ -59,7 +59,7 @@ add_header(Assembly *assembly, const amqp_frame_t *frame)
         message->tag = assembly->tag;
         message->redelivered = assembly->redelivered;
         message->reply_code = assembly->reply_code;
-        message->consumer = consumer_number(assembly->consumer);
+        message->consumer = assembly_consumer(assembly->consumer);
         assembly->message = message;
         return NULL;
 }

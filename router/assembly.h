@@ -25,6 +25,9 @@ typedef struct {
 void assembly_begin_delivery(Assembly *assembly, const amqp_basic_deliver_t *method);
 void assembly_begin_return(Assembly *assembly, const amqp_basic_return_t *method);
 
+/* The number in a consumer tag that intake_consume() made; -1 if it is none. */
+int assembly_consumer(amqp_bytes_t tag);
+
 /* A header or body frame (any other is ignored). NULL, or why the frame cannot be: then drop the connection.
  */
 const char *assembly_add(Assembly *assembly, const amqp_frame_t *frame) G_GNUC_WARN_UNUSED_RESULT;

@@ -24,6 +24,7 @@ flow_new(const Conf *conf, const ConfRoute *route, const char *name, int number,
         flow->number = number;
         flow->stats = stats;
         flow->reason = REASON_CLUSTER_DOWN;
+        flow->window = route->prefetch;
         target_init(&flow->parking, TARGET_PARKING, flow, parking_outlet, "", queue, name, true, conf);
         backoff_init(&flow->backoff, 500, conf->retry_max_ms);
         g_queue_init(&flow->aside);
@@ -101,7 +102,8 @@ flow_want_pass(Flow *flow, int64_t delay_ms, int64_t now_us)
 bool
 flow_is_due(const Flow *flow, const View *view, int64_t now_us)
 {
-        return flow->wants_pass && !flow->passing && now_us >= flow->retry_us && flow_is_usable(flow, view);
+        return flow->wants_pass && !flow->passing && flow->consumer == FLOW_CONSUMER_NONE &&
+               now_us >= flow->retry_us && flow_is_usable(flow, view);
 }
 
 void

@@ -9,6 +9,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+typedef enum {
+        FLOW_CONSUMER_NONE,
+        FLOW_CONSUMER_ACTIVE,
+        FLOW_CONSUMER_ENDING, /* cancelled; deliveries may be on their way until the broker answers */
+} FlowConsumer;
+
 /*
  * How the messages of one cluster flow in one lane:
  *
@@ -19,7 +25,10 @@
  * In PARKING and UNPARKING new messages go to the back of the parking queue, so that their order holds. A
  * *pass* is the time during which the parking queue is consumed; in UNPARKING always, and in OPEN when single
  * messages that the broker returned are tried again. A pass takes each message once: one that fails again is
- * put aside.
+ * put aside; if that fills the window, the pass is broken off, and the next one gets a larger window.
+ *
+ * A pass ends by order, not by time: once the parking queue looks empty its consumer is cancelled, what was
+ * on its way before the broker's answer still belongs to the pass, and then the queue must be empty still.
  *
  * Under steady load a parking queue that new messages are put into would never be seen empty. So once it is
  * short, what is new is kept waiting in memory for the moment it takes to empty it.
@@ -49,7 +58,9 @@ struct Flow {
         ClusterConsuming doubtful; /* what that looked like */
 
         bool passing;
-        bool failing; /* something failed in this pass */
+        FlowConsumer consumer; /* of the parking queue */
+        unsigned window;       /* messages that a pass takes at once */
+        bool failing;          /* something failed in this pass */
         bool closing; /* the parking queue is nearly empty: what is new waits here, so that it can become
                          empty */
         GQueue waiting;

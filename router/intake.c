@@ -91,13 +91,14 @@ intake_ledger(Intake *intake)
 }
 
 static IntakeEventKind
-on_event(Intake *intake, const LinkEvent *event, Message **out_message)
+on_event(Intake *intake, const LinkEvent *event, IntakeEvent *out)
 {
         switch (event->kind) {
         case LINK_EVENT_DELIVERY:
-                *out_message = event->message;
+                out->message = event->message;
                 return INTAKE_MESSAGE;
         case LINK_EVENT_CANCEL_OK:
+                out->number = event->consumer;
                 return INTAKE_CANCELLED;
         case LINK_EVENT_CANCELLED:
                 link_fail(intake->link, "the broker ended the consumer: its queue was deleted or moved");
@@ -127,11 +128,11 @@ consume_shared(Intake *intake)
 }
 
 IntakeEventKind
-intake_next(Intake *intake, Message **out_message)
+intake_next(Intake *intake, IntakeEvent *out_event)
 {
-        IntakeEventKind kind = INTAKE_NOTHING;
         LinkEvent event;
 
+        *out_event = (IntakeEvent){.kind = INTAKE_NOTHING};
         /* The link may also have failed elsewhere, in a send. What was consumed there is gone with it, also
          * if nothing is in the ledger. */
         if (intake->generation != link_generation(intake->link) || link_state(intake->link) != LINK_UP) {
@@ -140,13 +141,13 @@ intake_next(Intake *intake, Message **out_message)
                 intake->generation = link_generation(intake->link);
                 intake->was_up = link_state(intake->link) == LINK_UP;
                 if (lost)
-                        return INTAKE_LOST;
+                        return out_event->kind = INTAKE_LOST;
                 ledger_reset(intake->ledger, NULL, NULL);
         }
         consume_shared(intake);
-        while (kind == INTAKE_NOTHING && link_next(intake->link, &event) != LINK_EVENT_NOTHING)
-                kind = on_event(intake, &event, out_message);
-        return kind;
+        while (out_event->kind == INTAKE_NOTHING && link_next(intake->link, &event) != LINK_EVENT_NOTHING)
+                out_event->kind = on_event(intake, &event, out_event);
+        return out_event->kind;
 }
 
 void
@@ -161,14 +162,20 @@ intake_consume(Intake *intake, int number, const char *queue, unsigned prefetch)
                 link_send(intake->link, LINK_CHANNEL, AMQP_BASIC_CONSUME_METHOD, &consume);
 }
 
+static void
+cancel(Intake *intake, int number, bool silently)
+{
+        g_autofree char *tag = g_strdup_printf("c%d", number);
+        amqp_basic_cancel_t method = {.consumer_tag = amqp_cstring_bytes(tag), .nowait = silently};
+
+        if (link_state(intake->link) == LINK_UP)
+                link_send(intake->link, LINK_CHANNEL, AMQP_BASIC_CANCEL_METHOD, &method);
+}
+
 void
 intake_cancel(Intake *intake, int number)
 {
-        g_autofree char *tag = g_strdup_printf("c%d", number);
-        amqp_basic_cancel_t cancel = {.consumer_tag = amqp_cstring_bytes(tag), .nowait = 1};
-
-        if (link_state(intake->link) == LINK_UP)
-                link_send(intake->link, LINK_CHANNEL, AMQP_BASIC_CANCEL_METHOD, &cancel);
+        cancel(intake, number, false);
 }
 
 void
@@ -178,7 +185,7 @@ intake_set_window(Intake *intake, unsigned messages)
 
         intake->window = messages;
         if (consuming && link_state(intake->link) == LINK_UP && !intake->stopped) {
-                intake_cancel(intake, 0);
+                cancel(intake, 0, true);
                 intake->consumed = 0;
         }
 }
@@ -192,11 +199,8 @@ intake_has_acknowledged(const Intake *intake)
 void
 intake_stop(Intake *intake)
 {
-        amqp_basic_cancel_t cancel = {.consumer_tag = amqp_cstring_bytes("c0")};
-
         intake->stopped = true;
-        if (link_state(intake->link) == LINK_UP)
-                link_send(intake->link, LINK_CHANNEL, AMQP_BASIC_CANCEL_METHOD, &cancel);
+        cancel(intake, 0, false);
 }
 
 static bool

@@ -30,14 +30,20 @@ typedef enum {
         INTAKE_NOTHING,
         INTAKE_MESSAGE,
         INTAKE_LOST,      /* all unacknowledged deliveries went back to the broker: reset the ledger */
-        INTAKE_CANCELLED, /* our own cancel is done: nothing follows from the shared queue */
+        INTAKE_CANCELLED, /* our own cancel is done: nothing follows from that queue */
 } IntakeEventKind;
 
-/* The next delivery, to be entered into the ledger by the caller. Never waits. */
-IntakeEventKind intake_next(Intake *intake, Message **out_message);
+typedef struct {
+        IntakeEventKind kind;
+        Message *message; /* MESSAGE: to be entered into the ledger by the caller, who owns it */
+        int number;       /* CANCELLED: of the queue */
+} IntakeEvent;
+
+/* What came next. Never waits. */
+IntakeEventKind intake_next(Intake *intake, IntakeEvent *out_event);
 
 /* Not the shared one: begins or ends to consume @queue under @number (Message.consumer). No answer is
- * awaited. */
+ * awaited; INTAKE_CANCELLED follows what was on its way when a queue is cancelled. */
 void intake_consume(Intake *intake, int number, const char *queue, unsigned prefetch);
 void intake_cancel(Intake *intake, int number);
 

@@ -127,26 +127,35 @@ follow_registry(Lane *lane)
         view_unref(old);
 }
 
+static void
+on_cancelled(Lane *lane, const Intake *intake, int number)
+{
+        if (intake_kind(intake) == INTAKE_SHARED)
+                lane->cancelled = true;
+        else if (intake_kind(intake) == INTAKE_PARKING)
+                lane_end_consumer(lane, number);
+}
+
 static bool
 read_intake(Lane *lane, Intake *intake, unsigned limit)
 {
-        Message *message = NULL;
+        IntakeEvent event;
         unsigned count = 0;
 
         while (count < limit && (lane->in_flight_bytes <= lane->conf->in_flight_bytes ||
                                  link_state(intake_link(intake)) != LINK_UP)) {
-                switch (intake_next(intake, &message)) {
+                switch (intake_next(intake, &event)) {
                 case INTAKE_NOTHING:
                         return count > 0;
                 case INTAKE_MESSAGE:
-                        lane_receive(lane, intake, message);
+                        lane_receive(lane, intake, event.message);
                         count++;
                         break;
                 case INTAKE_LOST:
                         lane_drop_all(lane, intake);
                         return true;
                 case INTAKE_CANCELLED:
-                        lane->cancelled = true;
+                        on_cancelled(lane, intake, event.number);
                         break;
                 }
         }
@@ -180,7 +189,6 @@ turn(Lane *lane)
                 busy |=
                     read_intake(lane, g_ptr_array_index(lane->intakes, i), i == 0 ? READ_SHARED : READ_MORE);
         busy |= lane_collect(lane);
-        /* After reading: a pass must not end while what belongs to it lies unread in its socket. */
         if (tick) {
                 lane->tick_us = lane->now_us + TICK_US;
                 lane_tend_flows(lane);

@@ -196,11 +196,35 @@ lane_wait(Delivery *delivery, Flow *flow, Reason reason)
         delivery_hold(delivery, &flow->waiting);
 }
 
+static void
+begin_consumer(Lane *lane, Flow *flow)
+{
+        flow->consumer = FLOW_CONSUMER_ACTIVE;
+        flow->active_us = lane->now_us;
+        intake_consume(lane->parking, flow->number, flow->parking.key, flow->window);
+}
+
+static void
+cancel_consumer(Lane *lane, Flow *flow)
+{
+        if (flow->consumer != FLOW_CONSUMER_ACTIVE)
+                return;
+        flow->consumer = FLOW_CONSUMER_ENDING;
+        intake_cancel(lane->parking, flow->number);
+}
+
+void
+lane_end_consumer(Lane *lane, int number)
+{
+        if (number >= 0 && (unsigned)number < lane->flows->len)
+                ((Flow *)g_ptr_array_index(lane->flows, number))->consumer = FLOW_CONSUMER_NONE;
+}
+
 /* What was put aside goes back to its queue, and what was kept waiting goes on. */
 static void
 end_pass(Lane *lane, Flow *flow, bool whole)
 {
-        intake_cancel(lane->parking, flow->number);
+        cancel_consumer(lane, flow);
         while (!g_queue_is_empty(&flow->aside))
                 lane_hand_back(lane, g_queue_peek_head(&flow->aside));
         flow_end_pass(flow, whole, lane->now_us);
@@ -222,7 +246,7 @@ begin_pass(Lane *lane, Flow *flow)
         if (flow->has_destination && !outlet_is_ready(flow->destination.outlet, false))
                 return;
         flow_begin_pass(flow, lane->view, lane->now_us, lane->now_unix_ms);
-        intake_consume(lane->parking, flow->number, flow->parking.key, lane->route->prefetch);
+        begin_consumer(lane, flow);
 }
 
 static void
@@ -236,24 +260,42 @@ look(Lane *lane, Flow *flow, uint32_t *out_messages)
                 return;
         result = topology_look(link_connection(outlet_link(lane->outlet)), LINK_SIDE_CHANNEL,
                                flow->parking.key, out_messages, NULL, &error);
-        if (result == TOPOLOGY_ABSENT)
+        if (result == TOPOLOGY_ABSENT) {
                 flow->parking.declared = false;
-        else
+                *out_messages = 0;
+        } else {
                 on_result(lane, lane->outlet, result, error);
+        }
 }
 
-/* Nothing came for a while: is the parking queue empty, or only what failed before left? */
+/* Nothing came for a while: is the parking queue empty? */
+static void
+try_ending(Lane *lane, Flow *flow)
+{
+        uint32_t messages = UINT32_MAX;
+
+        if (lane->now_us - flow->look_us < LOOK_PAUSE_US && flow->look_us > flow->active_us)
+                return;
+        look(lane, flow, &messages);
+        if (messages > 0 || target_pending(&flow->parking) > 0)
+                return;
+        flow->closing = flow->state == FLOW_UNPARKING;
+        cancel_consumer(lane, flow);
+}
+
+/* Nothing more comes: if the parking queue is empty now, it was emptied. */
 static void
 finish_pass(Lane *lane, Flow *flow)
 {
         uint32_t messages = UINT32_MAX;
-        bool full = flow->aside.length >= lane->route->prefetch;
 
-        if (lane->now_us - flow->look_us < LOOK_PAUSE_US && !full && flow->look_us > flow->active_us)
+        if (flow->in_hand > flow->aside.length || target_pending(&flow->parking) > 0)
                 return;
         look(lane, flow, &messages);
-        if (full || (messages == 0 && target_pending(&flow->parking) == 0))
+        if (messages == 0)
                 end_pass(lane, flow, true);
+        else if (messages != UINT32_MAX)
+                begin_consumer(lane, flow);
 }
 
 /* New messages keep coming in behind the parked ones: close up once few of these are left. */
@@ -262,11 +304,40 @@ try_closing(Lane *lane, Flow *flow)
 {
         uint32_t messages = UINT32_MAX;
 
-        if (!flow->passing || flow->closing || flow->state != FLOW_UNPARKING ||
-            lane->now_us - flow->look_us < LOOK_PAUSE_US)
+        if (flow->closing || flow->state != FLOW_UNPARKING || lane->now_us - flow->look_us < LOOK_PAUSE_US)
                 return;
         look(lane, flow, &messages);
         flow->closing = messages <= lane->route->prefetch;
+}
+
+/* What was put aside leaves no room for what comes behind it. */
+static bool
+is_full(const Lane *lane, const Flow *flow)
+{
+        uint64_t bytes = 0;
+
+        if (flow->in_hand > flow->aside.length || flow->aside.length == 0)
+                return false;
+        for (const GList *item = flow->aside.head; item; item = item->next)
+                bytes += ((const Delivery *)item->data)->bytes;
+        return flow->aside.length >= flow->window || bytes > lane->conf->in_flight_bytes / 2;
+}
+
+static void
+tend_pass(Lane *lane, Flow *flow)
+{
+        if (!flow_is_common(flow) && !flow_is_usable(flow, lane->view)) {
+                lane_break_pass(lane, flow);
+        } else if (is_full(lane, flow)) {
+                flow->window = MIN(2 * flow->window, UINT16_MAX);
+                lane_break_pass(lane, flow);
+        } else if (flow->consumer == FLOW_CONSUMER_NONE) {
+                finish_pass(lane, flow);
+        } else if (flow->consumer == FLOW_CONSUMER_ACTIVE) {
+                try_closing(lane, flow);
+                if (flow_is_idle(flow, lane->now_us))
+                        try_ending(lane, flow);
+        }
 }
 
 static void
@@ -274,11 +345,8 @@ tend(Lane *lane, Flow *flow)
 {
         if (flow->relay && lane->stop_us == 0)
                 lane_tend_relay(lane, flow);
-        try_closing(lane, flow);
-        if (flow->passing && !flow_is_common(flow) && !flow_is_usable(flow, lane->view))
-                lane_break_pass(lane, flow);
-        else if (flow_is_idle(flow, lane->now_us))
-                finish_pass(lane, flow);
+        if (flow->passing)
+                tend_pass(lane, flow);
         else if (lane->stop_us == 0 && flow_is_due(flow, lane->view, lane->now_us))
                 begin_pass(lane, flow);
 }

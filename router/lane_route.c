@@ -101,6 +101,7 @@ abort_passes(Lane *lane)
                 Flow *flow = g_ptr_array_index(lane->flows, i);
 
                 flow->in_hand = 0;
+                flow->consumer = FLOW_CONSUMER_NONE;
                 if (flow->passing)
                         flow_end_pass(flow, false, lane->now_us);
                 lane_release_waiting(lane, flow);

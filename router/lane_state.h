@@ -176,5 +176,7 @@ void lane_tend_flows(Lane *lane);
 void lane_prepare_flows(Lane *lane);
 /* Keeps it until the pass that is about to end has ended. */
 void lane_wait(Delivery *delivery, Flow *flow, Reason reason);
+/* The parking queue of the flow of that number sends nothing more. */
+void lane_end_consumer(Lane *lane, int number);
 /* Breaks off the pass: nothing more is taken from the parking queue, what was taken goes back. */
 void lane_break_pass(Lane *lane, Flow *flow);

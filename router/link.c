@@ -377,6 +377,7 @@ on_method(Link *link, const amqp_frame_t *frame, LinkEvent *out)
         case AMQP_BASIC_CANCEL_METHOD:
                 return LINK_EVENT_CANCELLED;
         case AMQP_BASIC_CANCEL_OK_METHOD:
+                out->consumer = assembly_consumer(((amqp_basic_cancel_ok_t *)decoded)->consumer_tag);
                 return LINK_EVENT_CANCEL_OK;
         case AMQP_CHANNEL_CLOSE_METHOD:
                 return on_channel_close(link, frame, out);

@@ -91,7 +91,7 @@ typedef enum {
         LINK_EVENT_ACK,            /* tag, multiple */
         LINK_EVENT_NACK,           /* tag, multiple */
         LINK_EVENT_CANCELLED,      /* the broker ended a consumer: its queue is gone */
-        LINK_EVENT_CANCEL_OK,      /* our cancel is done: no delivery follows */
+        LINK_EVENT_CANCEL_OK,      /* our cancel is done: no delivery to `consumer` follows */
         LINK_EVENT_CHANNEL_CLOSED, /* by the broker; code and text; link_reopen() or link_fail() must follow
                                     */
         LINK_EVENT_LOST,           /* the link is DOWN; link_error() says why */
@@ -100,6 +100,7 @@ typedef enum {
 typedef struct {
         LinkEventKind kind;
         Message *message; /* new, the caller's */
+        int consumer;
         uint64_t tag;
         bool multiple;
         uint16_t code;

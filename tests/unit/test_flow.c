@@ -275,6 +275,17 @@ test_idle(Fixture *fixture, gconstpointer user_data)
         flow->aside.length = 0;
 }
 
+/* Tags of two consumers of one queue are alike: the broker's answers would be, too. */
+static void
+test_answer_first(Fixture *fixture, gconstpointer user_data)
+{
+        flow_want_pass(fixture->flow, 0, NOW_US);
+        fixture->flow->consumer = FLOW_CONSUMER_ENDING;
+        g_assert_false(flow_is_due(fixture->flow, fixture->up, NOW_US));
+        fixture->flow->consumer = FLOW_CONSUMER_NONE;
+        g_assert_true(flow_is_due(fixture->flow, fixture->up, NOW_US));
+}
+
 /* ---- once per pass ---- */
 
 static bool
@@ -351,6 +362,7 @@ main(int argc, char **argv)
         ADD("waits-longer-after-each-failure-until-a-success", test_backoff);
         ADD("common-flow-is-due-once-per-view", test_common);
         ADD("is-idle-with-nothing-in-hand-but-what-was-put-aside", test_idle);
+        ADD("is-not-due-before-its-last-consumer-is-gone", test_answer_first);
         ADD("takes-a-message-once-per-pass", test_tried);
         ADD("names-its-queues-after-route-and-cluster", test_names);
         ADD("declares-only-queues-with-fixed-names", test_declares);
