@@ -9,8 +9,9 @@
 #include "router/daemon.h"
 #include "cluster/registry.h"
 #include "router/control.h"
+#include "router/crew.h"
+#include "router/feed.h"
 #include "router/http.h"
-#include "router/lane.h"
 #include "router/recorder.h"
 #include "router/stats.h"
 
@@ -18,16 +19,9 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-enum { STATUS_EVERY_S = 5, RECORD_EVERY_S = 1, FAIL_FAST_LOOK_MS = 100 };
+enum { STATUS_EVERY_S = 5, RECORD_EVERY_S = 1, FAIL_FAST_LOOK_MS = 100, STOP_GRACE_MS = 20000 };
 
 G_DEFINE_QUARK(daemon_error, daemon_error)
-
-typedef struct {
-        Lane *lane;
-        char *route;
-        char *fingerprint;
-        bool stopping;
-} LaneSlot;
 
 struct Daemon {
         GMainLoop *loop;
@@ -40,117 +34,48 @@ struct Daemon {
         GPtrArray *controls; /* of Control *: at the shared broker, and at each cluster's own */
         Recorder *recorder;
         Http *http;
-        GMutex lanes_lock; /* the registry's thread wakes lanes */
-        GPtrArray *lanes;  /* of LaneSlot * */
+        Crew *crew;
+        Feed feed;
         bool stopping;
         char *failure; /* why --fail-fast gives up, or NULL */
 };
 
 /* ---- lanes ---- */
 
-static void
-lane_slot_free(void *data)
-{
-        LaneSlot *slot = data;
-
-        lane_free(slot->lane);
-        g_free(slot->route);
-        g_free(slot->fingerprint);
-        g_free(slot);
-}
-
-static void
-wake_lanes(void *user_data)
-{
-        Daemon *daemon = user_data;
-        g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&daemon->lanes_lock);
-
-        for (unsigned i = 0; daemon->lanes && i < daemon->lanes->len; i++)
-                lane_wake(((LaneSlot *)g_ptr_array_index(daemon->lanes, i))->lane);
-}
-
 static gboolean on_lane_done(gpointer user_data);
-
-static void
-start_lane(Daemon *daemon, const ConfRoute *route, unsigned number)
-{
-        LaneSlot *slot = g_new0(LaneSlot, 1);
-
-        slot->route = g_strdup(route->name);
-        slot->fingerprint = g_strdup(route->fingerprint);
-        slot->lane = lane_new(&(LaneOptions){.conf = daemon->conf,
-                                             .route = route,
-                                             .number = number,
-                                             .registry = daemon->registry,
-                                             .stats = daemon->stats,
-                                             .watchdog = daemon->watchdog,
-                                             .book = daemon->book,
-                                             .crashes = daemon->crashes,
-                                             .on_done = on_lane_done,
-                                             .user_data = daemon});
-
-        g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&daemon->lanes_lock);
-
-        g_ptr_array_add(daemon->lanes, slot);
-}
-
-/* A route waits while lanes of its former self still settle. */
-static bool
-has_lanes(const Daemon *daemon, const ConfRoute *route)
-{
-        for (unsigned i = 0; i < daemon->lanes->len; i++) {
-                if (g_strcmp0(((LaneSlot *)g_ptr_array_index(daemon->lanes, i))->route, route->name) == 0)
-                        return true;
-        }
-        return false;
-}
 
 static void
 start_missing(Daemon *daemon)
 {
-        for (unsigned i = 0; i < daemon->conf->routes->len; i++) {
-                const ConfRoute *route = g_ptr_array_index(daemon->conf->routes, i);
-                bool present = has_lanes(daemon, route);
-
-                for (unsigned n = 0; !present && n < route->lanes; n++)
-                        start_lane(daemon, route, n);
-        }
-}
-
-static void
-reap(Daemon *daemon)
-{
-        for (unsigned i = daemon->lanes->len; i-- > 0;) {
-                LaneSlot *slot = g_ptr_array_index(daemon->lanes, i);
-
-                if (!lane_is_done(slot->lane))
-                        continue;
-                g_mutex_lock(&daemon->lanes_lock);
-                g_ptr_array_steal_index_fast(daemon->lanes, i);
-                g_mutex_unlock(&daemon->lanes_lock);
-                lane_slot_free(slot);
-        }
+        crew_start(daemon->crew, &(LaneOptions){.conf = daemon->conf,
+                                                .registry = daemon->registry,
+                                                .stats = daemon->stats,
+                                                .watchdog = daemon->watchdog,
+                                                .book = daemon->book,
+                                                .crashes = daemon->crashes,
+                                                .on_done = on_lane_done,
+                                                .user_data = daemon});
 }
 
 static gboolean
 on_lane_done(gpointer user_data)
 {
         Daemon *daemon = user_data;
+        unsigned left = crew_reap(daemon->crew);
 
-        reap(daemon);
         if (!daemon->stopping)
                 start_missing(daemon);
-        else if (daemon->lanes->len == 0)
+        else if (left == 0)
                 g_main_loop_quit(daemon->loop);
         return G_SOURCE_REMOVE;
 }
 
 static void
-stop_slot(LaneSlot *slot)
+wake_lanes(void *user_data)
 {
-        if (!slot->stopping)
-                lane_stop(slot->lane);
-        slot->stopping = true;
+        Daemon *daemon = user_data;
+
+        crew_wake(daemon->crew);
 }
 
 /* ---- start ---- */
@@ -216,13 +141,12 @@ daemon_new(Conf *conf, GError **error)
 {
         g_autoptr(Daemon) daemon = g_new0(Daemon, 1);
 
-        g_mutex_init(&daemon->lanes_lock);
         daemon->loop = g_main_loop_new(NULL, FALSE);
         daemon->conf = conf_ref(conf);
         daemon->stats = stats_new();
         daemon->watchdog = watchdog_new();
         daemon->recorder = recorder_new(g_get_monotonic_time());
-        daemon->lanes = g_ptr_array_new_with_free_func(lane_slot_free);
+        daemon->crew = crew_new();
         daemon->controls = g_ptr_array_new_with_free_func((GDestroyNotify)control_free);
         stats_set_conf(daemon->stats, conf);
         if (!start_services(daemon, error))
@@ -239,8 +163,7 @@ daemon_free(Daemon *daemon)
 {
         if (!daemon)
                 return;
-        for (unsigned i = 0; i < daemon->lanes->len; i++)
-                stop_slot(g_ptr_array_index(daemon->lanes, i));
+        crew_stop(daemon->crew);
         stop_controls(daemon);
         for (unsigned i = 0; i < daemon->controls->len; i++)
                 control_wait(g_ptr_array_index(daemon->controls, i));
@@ -248,14 +171,13 @@ daemon_free(Daemon *daemon)
         http_free(daemon->http);
         recorder_free(daemon->recorder);
         registry_free(daemon->registry); /* its thread wakes lanes, so it goes first */
-        g_ptr_array_unref(daemon->lanes);
+        crew_free(daemon->crew);
         watchdog_free(daemon->watchdog);
         reply_book_free(daemon->book);
         crashes_close(daemon->crashes);
         stats_free(daemon->stats);
         conf_unref(daemon->conf);
         g_main_loop_unref(daemon->loop);
-        g_mutex_clear(&daemon->lanes_lock);
         g_free(daemon->failure);
         g_free(daemon);
 }
@@ -296,28 +218,6 @@ adopt_services(Daemon *daemon, Conf *conf, GError **error)
         return true;
 }
 
-/* The lane goes on as it is: its route is the same text, in a setting that is the same. */
-static bool
-is_unchanged(const LaneSlot *slot, const Conf *before, const Conf *after)
-{
-        const ConfRoute *route = conf_find_route(after, slot->route);
-
-        return route && g_strcmp0(route->fingerprint, slot->fingerprint) == 0 &&
-               conf_is_single_cluster(before) == conf_is_single_cluster(after);
-}
-
-static void
-adopt_lanes(Daemon *daemon, const Conf *before)
-{
-        for (unsigned i = 0; i < daemon->lanes->len; i++) {
-                LaneSlot *slot = g_ptr_array_index(daemon->lanes, i);
-
-                if (!is_unchanged(slot, before, daemon->conf))
-                        stop_slot(slot);
-        }
-        start_missing(daemon);
-}
-
 static void
 log_warnings(const Conf *conf)
 {
@@ -329,6 +229,14 @@ static void
 tell_systemd_reloading(void)
 {
         sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" G_GINT64_FORMAT, g_get_monotonic_time());
+}
+
+/* What is in flight may take longer than the time that the unit allows. */
+static void
+tell_systemd_stopping(const Daemon *daemon)
+{
+        sd_notifyf(0, "STOPPING=1\nEXTEND_TIMEOUT_USEC=%" G_GINT64_FORMAT,
+                   (daemon->conf->drain_deadline_ms + STOP_GRACE_MS) * 1000);
 }
 
 static void
@@ -356,7 +264,9 @@ reload(Daemon *daemon)
         stats_set_conf(daemon->stats, daemon->conf);
         reply_book_follow(daemon->book, daemon->conf);
         stats_set_reload(daemon->stats, true, NULL);
-        adopt_lanes(daemon, before);
+        crew_stop_changed(daemon->crew, before, daemon->conf);
+        start_missing(daemon);
+        feed_follow(&daemon->feed, daemon->conf);
         if (g_strcmp0(before->fingerprint, daemon->conf->fingerprint) != 0)
                 start_controls(daemon);
         conf_unref(before);
@@ -389,11 +299,10 @@ on_terminate(gpointer user_data)
                 _exit(0);
         }
         g_message("stopping: settling what is in flight");
-        sd_notify(0, "STOPPING=1");
+        tell_systemd_stopping(daemon);
         daemon->stopping = true;
-        for (unsigned i = 0; i < daemon->lanes->len; i++)
-                stop_slot(g_ptr_array_index(daemon->lanes, i));
-        if (daemon->lanes->len == 0)
+        crew_stop(daemon->crew);
+        if (crew_reap(daemon->crew) == 0)
                 g_main_loop_quit(daemon->loop);
         return G_SOURCE_CONTINUE;
 }
@@ -453,6 +362,15 @@ on_record(gpointer user_data)
 }
 
 static gboolean
+on_feed(gpointer user_data)
+{
+        Daemon *daemon = user_data;
+
+        feed_tick(&daemon->feed, crew_find_standing(daemon->crew));
+        return G_SOURCE_CONTINUE;
+}
+
+static gboolean
 on_fail_fast(gpointer user_data)
 {
         Daemon *daemon = user_data;
@@ -470,15 +388,21 @@ on_fail_fast(gpointer user_data)
 bool
 daemon_run(Daemon *daemon, bool fail_fast, GError **error)
 {
+        unsigned feed_ms;
+
         g_unix_signal_add(SIGHUP, on_hangup, daemon);
         g_unix_signal_add(SIGTERM, on_terminate, daemon);
         g_unix_signal_add(SIGINT, on_terminate, daemon);
         g_timeout_add_seconds(STATUS_EVERY_S, on_status, daemon);
         g_timeout_add_seconds(RECORD_EVERY_S, on_record, daemon);
+        feed_ms = feed_init(&daemon->feed);
+        if (feed_ms > 0)
+                g_timeout_add(feed_ms, on_feed, daemon);
         if (fail_fast)
                 g_timeout_add(FAIL_FAST_LOOK_MS, on_fail_fast, daemon);
         log_warnings(daemon->conf);
         sd_notify(0, "READY=1");
+        feed_follow(&daemon->feed, daemon->conf);
         on_status(daemon);
         on_record(daemon);
         g_main_loop_run(daemon->loop);

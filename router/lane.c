@@ -332,6 +332,7 @@ lane_thread(void *data)
         while (lane->stop_us == 0 || !is_settled(lane)) {
                 bool busy = turn(lane);
 
+                atomic_fetch_add_explicit(&lane->turns, 1, memory_order_relaxed);
                 if (lane->stop_us == 0 && g_atomic_int_get(&lane->stopping))
                         begin_stop(lane);
                 else if (!busy)
@@ -436,6 +437,12 @@ bool
 lane_is_done(const Lane *lane)
 {
         return g_atomic_int_get(&lane->done);
+}
+
+uint64_t
+lane_turns(const Lane *lane)
+{
+        return atomic_load_explicit(&lane->turns, memory_order_relaxed);
 }
 
 void

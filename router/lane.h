@@ -10,6 +10,7 @@
 
 #include <glib.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 /*
  * A lane: one thread that carries a route, with its own connections and its own books. Lanes share nothing
@@ -42,6 +43,9 @@ Lane *lane_new(const LaneOptions *options);
  * latest. */
 void lane_stop(Lane *lane);
 bool lane_is_done(const Lane *lane);
+
+/* How often it has gone round; at least twice a second unless it hangs. Any thread. */
+uint64_t lane_turns(const Lane *lane);
 
 /* The view has news. Any thread. */
 void lane_wake(Lane *lane);

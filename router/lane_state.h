@@ -37,6 +37,7 @@ struct Lane {
         LinkHome home; /* any thread writes to its wake_fd */
         int stopping;  /* atomic, set by the main thread */
         int done;      /* atomic, set by the lane */
+        _Atomic uint64_t turns;
         ReplyBook *book;
         const Crashes *crashes; /* or NULL */
         bool careful;           /* the last run crashed, and nothing was acknowledged since */
