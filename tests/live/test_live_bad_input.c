@@ -67,14 +67,6 @@ static const BodyRow body_rows[] = {
     {"key deep inside is another", TEXT("{\"a\": {\"cluster\": 5}, \"cluster\": \"east\"}"), .reason = NULL},
 };
 
-static void
-expect_header(const ClientMessage *message, const char *name, const char *wanted)
-{
-        g_autofree char *found = client_message_header_text(message, name);
-
-        g_assert_cmpstr(found, ==, wanted);
-}
-
 /* The notes on a dead message, and that it will survive a restart of the broker. */
 static void
 expect_notes(const Stage *stage, const ClientMessage *message, const char *reason)
@@ -84,11 +76,11 @@ expect_notes(const Stage *stage, const ClientMessage *message, const char *reaso
         g_autoptr(GDateTime) now = g_date_time_new_now_utc();
         const amqp_field_value_t *attempt = client_message_header(message, "x-router-attempt");
 
-        expect_header(message, "x-router-reason", reason);
-        expect_header(message, "x-router-route", stage->name);
-        expect_header(message, "x-router-queue", stage->name);
-        expect_header(message, "x-router-exchange", "");
-        expect_header(message, "x-router-key", stage->name);
+        client_message_expect_text(message, "x-router-reason", reason);
+        client_message_expect_text(message, "x-router-route", stage->name);
+        client_message_expect_text(message, "x-router-queue", stage->name);
+        client_message_expect_text(message, "x-router-exchange", "");
+        client_message_expect_text(message, "x-router-key", stage->name);
         g_assert_nonnull(parsed);
         g_assert_cmpint(ABS(g_date_time_difference(now, parsed)), <, G_TIME_SPAN_MINUTE);
         g_assert_nonnull(attempt);
@@ -286,7 +278,7 @@ expect_crowded(Stage *stage, const char *queue, const char *filler)
         g_autofree char *body = client_message_body(message);
 
         g_assert_cmpstr(body, ==, "crowded");
-        expect_header(message, "filler", filler);
+        client_message_expect_text(message, "filler", filler);
         g_assert_cmpint(message->message.properties.headers.num_entries, ==, 2);
         g_assert_true(message->message.properties._flags & AMQP_BASIC_MESSAGE_ID_FLAG);
 }

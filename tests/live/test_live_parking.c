@@ -162,14 +162,6 @@ test_heartbeats_open_and_close_a_cluster_under_load(void)
 /* ---- what is noted on a message ---- */
 
 static void
-expect_text(const ClientMessage *message, const char *header, const char *wanted)
-{
-        g_autofree char *found = client_message_header_text(message, header);
-
-        g_assert_cmpstr(found, ==, wanted);
-}
-
-static void
 send_noted(Stage *stage, const char *cluster, const char *expiration)
 {
         amqp_table_entry_t entry = client_entry_text("cluster", cluster);
@@ -198,9 +190,9 @@ test_parked_message_tells_why_and_delivered_one_does_not(void)
         stage_run(stage, DRAIN);
         send_noted(stage, "east", "60000");
         parked = stage_take(stage, "cluster-router.$N.parked.east");
-        expect_text(parked, "x-router-reason", "cluster_drained");
-        expect_text(parked, "x-router-cluster", "east");
-        expect_text(parked, "x-router-route", stage->name);
+        client_message_expect_text(parked, "x-router-reason", "cluster_drained");
+        client_message_expect_text(parked, "x-router-cluster", "east");
+        client_message_expect_text(parked, "x-router-route", stage->name);
         g_assert_cmpint(parked->message.properties.delivery_mode, ==, 2);
         g_assert_false(parked->message.properties._flags & AMQP_BASIC_EXPIRATION_FLAG);
 
@@ -254,7 +246,7 @@ test_park_ttl_ends_in_the_dead_queue(void)
         stage_wait_number(stage, "$N", "parked_now", 2);
         stage_reload(stage, EAST_READY WEST_READY ROUTE "park_ttl = 1s\n");
         dead = stage_take(stage, "cluster-router.$N.dead");
-        expect_text(dead, "x-router-reason", "expired");
+        client_message_expect_text(dead, "x-router-reason", "expired");
         stage_expect(stage, "$N.east", "young");
         stage_wait_number(stage, "$N", "parked_now", 0);
         g_assert_true(stage_balances(stage, "$N"));

@@ -70,7 +70,7 @@ test_max_attempts_ends_in_the_dead_queue(void)
                   "destination = exchange:$N/nobody.{cluster}\nmax_attempts = 3\n");
         stage_send(stage, "$N", "east", "nobody wants it");
         dead = stage_take(stage, "cluster-router.$N.dead");
-        expect_text(dead, "x-router-reason", "unroutable");
+        client_message_expect_text(dead, "x-router-reason", "unroutable");
         g_assert_cmpint(client_message_header(dead, "x-router-attempt")->value.i64, ==, 4);
         stage_wait_number(stage, "$N", "dead", 1);
         stage_wait_number(stage, "$N", "parked_now", 0);

@@ -335,6 +335,14 @@ client_message_header_text(const ClientMessage *message, const char *name)
         return text_of(value->value.bytes);
 }
 
+void
+client_message_expect_text(const ClientMessage *message, const char *name, const char *wanted)
+{
+        g_autofree char *found = client_message_header_text(message, name);
+
+        g_assert_cmpstr(found, ==, wanted);
+}
+
 char *
 client_message_body(const ClientMessage *message)
 {

@@ -60,6 +60,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ClientMessage, client_message_free)
 const amqp_field_value_t *client_message_header(const ClientMessage *message, const char *name);
 /* Its text as a new string; NULL if there is none, or it is no string. */
 char *client_message_header_text(const ClientMessage *message, const char *name) G_GNUC_WARN_UNUSED_RESULT;
+/* Aborts the test unless that header is that text. */
+void client_message_expect_text(const ClientMessage *message, const char *name, const char *wanted);
 char *client_message_body(const ClientMessage *message) G_GNUC_WARN_UNUSED_RESULT; /* as a new string */
 
 /* Takes one message off a queue and acknowledges it; NULL if the queue is empty. */
