@@ -7,6 +7,8 @@
  */
 #include "cluster/view.h"
 
+#include "cluster/rendezvous.h"
+
 #include <string.h>
 
 /* Longer than any legal name, alias or host name: what does not fit cannot be known. */
@@ -18,6 +20,7 @@ host_copy(const ViewHost *from)
         ViewHost *host = g_new(ViewHost, 1);
         *host = *from;
         host->name = g_strdup(from->name);
+        host->name_hash = rendezvous_hash(host->name, strlen(host->name));
         return host;
 }
 

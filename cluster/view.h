@@ -30,6 +30,7 @@ typedef struct {
         int64_t since_us;                 /* monotonic time of the last change of `usable` */
         const char *evidence;             /* a constant word: how it is known whether it is alive; or NULL */
         int64_t changes_us[VIEW_CHANGES]; /* when it came and went last, in no order; 0: nothing */
+        uint64_t name_hash;               /* filled in by view_new(), see cluster/rendezvous.h */
 } ViewHost;
 
 typedef struct {

@@ -163,6 +163,9 @@ check_route(ConfFaults *faults, const Conf *conf, const ConfRoute *route, bool c
                     "[%s] needs the key \"cluster_from\", such as cluster_from = header:cluster", name);
         if (route->key)
                 check_destination(faults, conf, route, clusters_known);
+        if (route->key && route->affinity && !conf_destination_has(route, "{host}"))
+                conf_faults_warn(faults, conf_text_line(conf->text, name, "affinity"),
+                                 "affinity: has no effect without {host} in the destination");
         if (route->binds->len == 0 && conf_group_find(group, "bind_exchange"))
                 conf_faults_warn(faults, conf_text_line(conf->text, name, "bind_exchange"),
                                  "bind_exchange: has no effect without bind");

@@ -158,8 +158,9 @@ static const ConfRow rows[] = {
     {COMMON(ROUTE, "lanes", COUNT, ConfRoute, lanes), .standard = "1", .least = "1", .most = "64",
      .sentence = "Threads that carry this route; with more than one, order holds only within a lane."},
     {COMMON(ROUTE, "affinity", SOURCE, ConfRoute, affinity), .standard = "", .example = "json:/volume_id",
-     .sentence = "With {host} in the destination: messages of which this source has the same value go to the "
-                 "same host while it lives."},
+     .sentence =
+         "With {host} in the destination: messages of which this source holds the same text go to the "
+         "same host while it is usable; without, or without a text, hosts take turns."},
     {COMMON(ROUTE, "park_ttl", TIME_S, ConfRoute, park_ttl_s), .standard = "none", .least = "1s",
      .most = "3650d", .sentence = "A message parked for this long goes to the dead queue."},
     {COMMON(ROUTE, "max_attempts", COUNT, ConfRoute, max_attempts), .standard = "none", .least = "1",

@@ -6,6 +6,7 @@
  */
 
 #include "router/dispatch.h"
+#include "cluster/rendezvous.h"
 #include "router/answer.h"
 #include "router/flow.h"
 
@@ -26,6 +27,8 @@ dispatch_read(Delivery *delivery, EnvelopeReader *reader, const View *view, Enve
         if (properties->_flags & AMQP_BASIC_REPLY_TO_FLAG)
                 input.reply_to = properties->reply_to;
         envelope_explain(reader, view, &input, out_envelope, out_answers);
+        delivery->has_affinity = out_envelope->has_affinity;
+        delivery->affinity = out_envelope->affinity;
         if (out_envelope->kind == ENVELOPE_UNKNOWN &&
             g_utf8_validate_len(out_envelope->value, out_envelope->value_length, NULL))
                 delivery->claimed = g_strndup(out_envelope->value, out_envelope->value_length);
@@ -40,7 +43,9 @@ dispatch_choose_host(Delivery *delivery, const ConfRoute *route, const ViewClust
                 delivery->tag_hosts = g_strdup(cluster->usable_text);
         if (cluster->usable->len > 0 && (strstr(route->exchange, "{host}") || strstr(route->key, "{host}"))) {
                 const ViewHost *host =
-                    g_ptr_array_index(cluster->usable, delivery->arrival % cluster->usable->len);
+                    delivery->has_affinity
+                        ? rendezvous_pick(cluster, delivery->affinity)
+                        : g_ptr_array_index(cluster->usable, delivery->arrival % cluster->usable->len);
 
                 delivery->host = g_strdup(host->name);
         }

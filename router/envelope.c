@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "router/envelope.h"
 
+#include "cluster/rendezvous.h"
 #include "router/key_template.h"
 
 #include <string.h>
@@ -24,6 +25,7 @@ typedef struct {
 struct EnvelopeReader {
         Source *sources;
         unsigned n_sources;
+        Source affinity;  /* conf NULL: none */
         bool tells_calls; /* the body is always scanned */
         bool reads_oslo;  /* the three fields below are looked for */
         int msg_id;
@@ -88,6 +90,7 @@ envelope_reader_new(const ConfRoute *route, bool tell_calls)
                 const ConfSource *conf = route->sources->pdata[i];
                 reader->reads_oslo |= conf->kind == CONF_SOURCE_OSLO;
         }
+        reader->reads_oslo |= route->affinity && route->affinity->kind == CONF_SOURCE_OSLO;
         if (reader->reads_oslo) {
                 reader->msg_id = json_fields_add(reader->fields, JSON_INNER, "/_msg_id");
                 reader->reply_q = json_fields_add(reader->fields, JSON_INNER, "/_reply_q");
@@ -97,6 +100,8 @@ envelope_reader_new(const ConfRoute *route, bool tell_calls)
         reader->sources = g_new0(Source, reader->n_sources);
         for (unsigned i = 0; i < reader->n_sources; i++)
                 compile_source(reader, &reader->sources[i], route->sources->pdata[i]);
+        if (route->affinity)
+                compile_source(reader, &reader->affinity, route->affinity);
         return reader;
 }
 
@@ -107,6 +112,7 @@ envelope_reader_free(EnvelopeReader *reader)
                 return;
         for (unsigned i = 0; i < reader->n_sources; i++)
                 key_template_free(reader->sources[i].key_template);
+        key_template_free(reader->affinity.key_template);
         g_free(reader->sources);
         json_fields_free(reader->fields);
         json_scratch_free(reader->scratch);
@@ -325,6 +331,22 @@ read_call(const Reading *reading, Envelope *envelope)
         }
 }
 
+/* Whatever it says of clusters: equal values are all that counts. One that cannot be read is none. */
+static void
+read_affinity(Reading *reading, Envelope *envelope)
+{
+        const Source *source = &reading->reader->affinity;
+        Finding finding;
+        envelope->has_affinity = false;
+        if (!source->conf)
+                return;
+        ask(&finding, reading, source);
+        if (finding.answer != SOURCE_SAYS_KNOWN && finding.answer != SOURCE_SAYS_UNKNOWN)
+                return;
+        envelope->has_affinity = true;
+        envelope->affinity = rendezvous_hash(finding.text, MIN(finding.length, ENVELOPE_VALUE_MAX));
+}
+
 void
 envelope_explain(EnvelopeReader *reader, const View *view, const EnvelopeInput *input, Envelope *out_envelope,
                  SourceAnswer *out_answers)
@@ -348,6 +370,7 @@ envelope_explain(EnvelopeReader *reader, const View *view, const EnvelopeInput *
         }
         if (reader->tells_calls)
                 scan_body(&reading);
+        read_affinity(&reading, out_envelope);
         read_call(&reading, out_envelope);
 }
 

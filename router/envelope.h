@@ -60,6 +60,8 @@ typedef struct {
         JsonValue reply_q; /* _reply_q of an oslo call, else JSON_VALUE_ABSENT; points into the body */
         JsonValue msg_id;
         JsonValue unique_id;
+        bool has_affinity; /* the route's `affinity` source holds a value */
+        uint64_t affinity; /* if so: hash of that value, of its first ENVELOPE_VALUE_MAX bytes */
 } Envelope;
 
 typedef struct EnvelopeReader EnvelopeReader;

@@ -61,9 +61,11 @@ struct Delivery {
         RelayQueue *relay;   /* a reply: the queue it came from, else NULL */
         char *reply_to;      /* where the caller waits, if replies have to be copied back to it, else NULL */
         char *claimed;       /* the unknown cluster it names, else NULL */
-        char *host;          /* for {host}, else NULL */
-        bool doubtful;       /* a copy may be out already */
-        int64_t expires_us;  /* monotonic, 0: never */
+        bool has_affinity;   /* it has a key for rendezvous hashing: */
+        uint64_t affinity;
+        char *host;         /* for {host}, else NULL */
+        bool doubtful;      /* a copy may be out already */
+        int64_t expires_us; /* monotonic, 0: never */
         int64_t published_us;
         int64_t kept_us; /* when it was acknowledged */
         GQueue *holder;  /* the list it stands in, or NULL */

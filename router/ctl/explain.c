@@ -199,8 +199,10 @@ print_explanation(const Question *question, const Explanation *explanation)
                             broker ? " at " : "", broker ? broker : "");
         g_autofree char *reason =
             g_strdup_printf("%s: %s", reason_code(explanation->reason), reason_meaning(explanation->reason));
-        g_autofree char *decision = g_strconcat(
-            explanation->outcome, explanation->spread ? " (any: the next may get another)" : NULL, NULL);
+        const char *but = explanation->spread    ? " (any: the next may get another)"
+                          : explanation->in_turn ? " (hosts take turns: the next may get another)"
+                                                 : NULL;
+        g_autofree char *decision = g_strconcat(explanation->outcome, but, NULL);
 
         print_sources(explanation);
         table_add(table, "message", kind, NULL);

@@ -167,6 +167,7 @@ choose_target(Walk *walk)
         switch (decision->kind) {
         case DECIDE_DELIVER:
                 dispatch_choose_host(walk->delivery, walk->route, decision->cluster);
+                walk->out->in_turn = walk->delivery->host && !walk->delivery->has_affinity;
                 walk->out->outcome = "deliver";
                 return &walk->flow->destination;
         case DECIDE_QUEUE:

@@ -33,6 +33,7 @@ typedef struct {
         Reason reason;
         char *policy;         /* "on_cluster_down = cast:park", or NULL if none was needed */
         bool spread;          /* `any` chose: the next message may get another cluster */
+        bool in_turn;         /* hosts take turns: the next message may get another host */
         const char *outcome;  /* "deliver", "queue", "park", "dead", "fail" */
         char *exchange, *key; /* where it would be published */
         const char *broker;   /* URL of the cluster's own broker, with password; NULL: the shared one */

@@ -287,6 +287,7 @@ static const Row warnings[] = {
     {TWO ROUTE_TO "destination = queue:other\n", {"f:8: destination: is the same for all clusters"}},
     {TWO ROUTE "mode = tag\n", {"f:8: destination: mode = tag is meant for one destination"}},
     {TWO ROUTE "bind_exchange = topic\n", {"f:9: bind_exchange: has no effect without bind"}},
+    {TWO ROUTE "affinity = json:/id\n", {"f:9: affinity: has no effect without {host}"}},
     {TWO ROUTE "[broker]\ntls_ca = /ca\n", {"f:10: tls_ca, tls_cert and tls_key have no effect here"}},
     {TWO ROUTE, {NULL}},
     {TWO ROUTE_TO "destination = queue:tagged\nmode = tag\n", {NULL}},

@@ -354,6 +354,55 @@ test_explains(void)
         fixture_clear(&fixture);
 }
 
+/* The key that @affinity finds in a body, or 0. */
+static uint64_t
+affinity_of(const char *affinity, const char *body)
+{
+        Fixture fixture;
+        fixture_init(&fixture, "json:/c", CONF_POLICY_PARK, false);
+        envelope_reader_free(fixture.reader);
+        fixture.route.affinity = source_new(affinity);
+        fixture.reader = envelope_reader_new(&fixture.route, false);
+        fixture_read(&fixture, NULL, "volume.17", NULL, body);
+        uint64_t key = fixture.envelope.has_affinity ? fixture.envelope.affinity : 0;
+        source_free(fixture.route.affinity);
+        fixture_clear(&fixture);
+        return key;
+}
+
+static void
+test_affinity(void)
+{
+        static const struct {
+                const char *affinity;
+                const char *body;
+                char key; /* rows of one letter have the same key; '-': none */
+        } texts[] = {
+            {"json:/id", "{\"id\": \"17\"}", 'a'},
+            {"json:/id", "{\"c\": \"east\", \"id\": \"\\u00317\"}", 'a'},
+            {"key:volume.{host}", "no JSON", 'a'},
+            {"oslo:/id", OSLO(", \\\"id\\\": \\\"17\\\""), 'a'},
+            {"json:/id", "{\"id\": \"18\"}", 'b'},
+            {"json:/id", "{\"c\": \"west\"}", '-'},
+            {"json:/id", "{\"id\": \"\"}", '-'},
+            {"json:/id", "{\"id\": 17}", '-'},
+            {"json:/id", "{\"id\": \"17\", ", '-'},
+            {"header:id", "{}", '-'},
+        };
+        uint64_t keys[128] = {0};
+        for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
+                uint64_t *expected = &keys[(unsigned char)texts[i].key];
+                uint64_t key = affinity_of(texts[i].affinity, texts[i].body);
+                g_test_message("%s in %s", texts[i].affinity, texts[i].body);
+                if (texts[i].key != '-' && *expected == 0)
+                        *expected = key;
+                g_assert_cmpuint(key, ==, *expected);
+        }
+        g_assert_cmpuint(keys['a'], !=, 0);
+        g_assert_cmpuint(keys['b'], !=, 0);
+        g_assert_cmpuint(keys['a'], !=, keys['b']);
+}
+
 static void
 test_single_mode(void)
 {
@@ -404,6 +453,7 @@ main(int argc, char **argv)
         g_test_add_func("/envelope/tells_calls_from_casts_where_it_matters", test_calls);
         g_test_add_func("/envelope/hands_on_the_names_of_a_reply", test_reply_fields);
         g_test_add_func("/envelope/explains_what_each_source_said", test_explains);
+        g_test_add_func("/envelope/affinity_is_a_text_wherever_it_stands", test_affinity);
         g_test_add_func("/envelope/single_mode_asks_no_source", test_single_mode);
         g_test_add_func("/envelope/finds_the_cluster_of_captured_messages", test_captures);
         int status = g_test_run();
