@@ -44,9 +44,8 @@ catalogue_thread_end(void)
         mysql_thread_end();
 }
 
-/* What the operator can do about it, where the number tells. */
-static void
-add_remedy(unsigned code, GError **error)
+void
+catalogue_add_remedy(unsigned code, GError **error)
 {
         if (error == NULL || *error == NULL)
                 return;
@@ -67,7 +66,7 @@ run(Catalogue *catalogue, const char *sql, const char *const *parameters, MysqlR
     GError **error)
 {
         unsigned code = mysql_link_run(catalogue->link, sql, parameters, out_result, error);
-        add_remedy(code, error);
+        catalogue_add_remedy(code, error);
         return code;
 }
 
@@ -132,32 +131,15 @@ add_hosts(GPtrArray *clusters, GPtrArray *rows)
 GPtrArray *
 catalogue_list(Catalogue *catalogue, bool with_deleted, GError **error)
 {
-        static const char sql[] = "SELECT id, name, deleted, state, state_reason, " TIME_COLUMN(
-            "state_since") ", state_by, drain_to, " TIME_COLUMN("created_at") ", " TIME_COLUMN("deleted_"
-                                                                                               "at") " FR"
-                                                                                                     "OM "
-                                                                                                     "clu"
-                                                                                                     "ste"
-                                                                                                     "rs "
-                                                                                                     "WHE"
-                                                                                                     "RE "
-                                                                                                     "del"
-                                                                                                     "ete"
-                                                                                                     "d "
-                                                                                                     "= "
-                                                                                                     "0 "
-                                                                                                     "OR "
-                                                                                                     "? "
-                                                                                                     "= "
-                                                                                                     "'1'"
-                                                                                                     " OR"
-                                                                                                     "DER"
-                                                                                                     " BY"
-                                                                                                     " i"
-                                                                                                     "d";
-        static const char hosts_sql[] = "SELECT cluster_id, host, state_reason, " TIME_COLUMN(
-            "state_since") ", state_by"
-                           " FROM host_state WHERE state = 'drain' ORDER BY cluster_id, host";
+        /* clang-format off */
+        static const char sql[] =
+            "SELECT id, name, deleted, state, state_reason, " TIME_COLUMN("state_since") ", state_by, drain_to, "
+            TIME_COLUMN("created_at") ", " TIME_COLUMN("deleted_at")
+            " FROM clusters WHERE deleted = 0 OR ? = '1' ORDER BY id";
+        static const char hosts_sql[] =
+            "SELECT cluster_id, host, state_reason, " TIME_COLUMN("state_since") ", state_by"
+            " FROM host_state WHERE state = 'drain' ORDER BY cluster_id, host";
+        /* clang-format on */
         const char *parameters[] = {with_deleted ? "1" : "0", NULL};
         g_auto(MysqlResult) result = {0};
         g_auto(MysqlResult) hosts = {0};

@@ -55,6 +55,9 @@ void catalogue_free(Catalogue *catalogue); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Catalogue, catalogue_free)
 void catalogue_thread_end(void);
 
+/* Appends to the text of @error what the operator can do about it, where the server's number tells. */
+void catalogue_add_remedy(unsigned code, GError **error);
+
 void catalogue_cluster_free(CatalogueCluster *cluster); /* NULL is fine */
 
 CatalogueCluster *catalogue_cluster_copy(const CatalogueCluster *from) G_GNUC_WARN_UNUSED_RESULT;

@@ -11,7 +11,7 @@
 #include <gio/gio.h>
 #include <string.h>
 
-enum { COLUMNS_MAX = 16, COLUMN_BYTES = 1024, PARAMETERS_MAX = 8, FIRST_CLIENT_ERROR = 2000 };
+enum { COLUMNS_MAX = 16, COLUMN_BYTES = 1024, FIRST_CLIENT_ERROR = 2000 };
 
 struct MysqlLink {
         ConfUrl *url;
@@ -195,10 +195,11 @@ static unsigned
 execute(MysqlLink *link, MYSQL_STMT *statement, const char *sql, const char *const *parameters,
         GError **error)
 {
-        MYSQL_BIND binds[PARAMETERS_MAX] = {0};
+        size_t count = parameters != NULL ? g_strv_length((char **)parameters) : 0;
+        g_autofree MYSQL_BIND *binds = g_new0(MYSQL_BIND, count + 1);
         if (mysql_stmt_prepare(statement, sql, strlen(sql)))
                 return fail(link, statement, error);
-        for (size_t i = 0; parameters != NULL && parameters[i] != NULL && i < PARAMETERS_MAX; i++) {
+        for (size_t i = 0; i < count; i++) {
                 binds[i].buffer_type = MYSQL_TYPE_STRING;
                 binds[i].buffer = (char *)parameters[i];
                 binds[i].buffer_length = strlen(parameters[i]);

@@ -8,6 +8,7 @@
 
 #include "router/daemon.h"
 #include "cluster/registry.h"
+#include "router/chronicle.h"
 #include "router/control.h"
 #include "router/crew.h"
 #include "router/feed.h"
@@ -33,6 +34,7 @@ struct Daemon {
         ReplyBook *book;
         GPtrArray *controls; /* of Control *: at the shared broker, and at each cluster's own */
         Recorder *recorder;
+        Chronicle *chronicle;
         Http *http;
         Crew *crew;
         Feed feed;
@@ -153,6 +155,7 @@ daemon_new(Conf *conf, GError **error)
                 return NULL;
         open_crashes(daemon);
         daemon->book = reply_book_new(conf);
+        daemon->chronicle = chronicle_new(daemon->stats, CHRONICLE_STEP_S);
         start_missing(daemon);
         start_controls(daemon);
         return g_steal_pointer(&daemon);
@@ -175,6 +178,7 @@ daemon_free(Daemon *daemon)
         watchdog_free(daemon->watchdog);
         reply_book_free(daemon->book);
         crashes_close(daemon->crashes);
+        chronicle_free(daemon->chronicle);
         stats_free(daemon->stats);
         conf_unref(daemon->conf);
         g_main_loop_unref(daemon->loop);

@@ -150,12 +150,9 @@ declare(Lane *lane, Target *target, uint32_t *out_messages)
 static void
 found_parked(Lane *lane, Flow *flow, uint32_t messages)
 {
-        int64_t own = (int64_t)stats_read(&flow->stats->parked) - (int64_t)stats_read(&flow->stats->unparked);
-
         flow->look_us = lane->now_us;
         if (lane->number == 0)
-                atomic_store_explicit(&flow->stats->parked_found, (int64_t)messages - own,
-                                      memory_order_relaxed);
+                cluster_stats_found(flow->stats, messages, lane->now_us);
         if (messages == 0)
                 return;
         flow->wants_pass = true;

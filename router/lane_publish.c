@@ -227,7 +227,7 @@ lane_count_outcome(Lane *lane, const Delivery *delivery, const Target *target)
                 stats_add(&lane->stats->dead, 1);
                 return;
         case TARGET_PARKING:
-                stats_add(&cluster->parked, 1);
+                cluster_stats_park(cluster, lane->now_us);
                 return;
         case TARGET_DESTINATION:
         case TARGET_QUEUE:

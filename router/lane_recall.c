@@ -112,7 +112,7 @@ settle_again(Lane *lane, Delivery *delivery, const Target *target)
                 lane_count_outcome(lane, delivery, target);
                 stats_add(&lane->stats->reasons[delivery->reason], 1);
                 if (delivery->origin)
-                        stats_add(&delivery->origin->stats->unparked, 1);
+                        lane_count_unparked(lane, delivery);
         } else if (!delivery->origin) {
                 stats_add(&lane->stats->requeued, 1);
         }

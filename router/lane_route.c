@@ -41,6 +41,15 @@ leave_origin(Delivery *delivery)
 }
 
 void
+lane_count_unparked(const Lane *lane, const Delivery *delivery)
+{
+        int64_t parked_ms = delivery->provenance.time_unix_ms;
+        int64_t ago_ms = MAX(lane->now_unix_ms - parked_ms, 0);
+
+        cluster_stats_unpark(delivery->origin->stats, parked_ms ? lane->now_us - ago_ms * 1000 : 0);
+}
+
+void
 lane_settle(Lane *lane, Delivery *delivery, Reason reason)
 {
         bool orphan = delivery->flight.ledger == NULL;
@@ -53,7 +62,7 @@ lane_settle(Lane *lane, Delivery *delivery, Reason reason)
         }
         leave_origin(delivery);
         if (delivery->origin)
-                stats_add(&delivery->origin->stats->unparked, 1);
+                lane_count_unparked(lane, delivery);
         stats_add(&lane->stats->reasons[reason], 1);
         atomic_store_explicit(&lane->stats->progress_us, lane->now_us, memory_order_relaxed);
         if (!delivery->relay)

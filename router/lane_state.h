@@ -93,6 +93,8 @@ void lane_receive(Lane *lane, Intake *intake, Message *message);
 void lane_drop_all(Lane *lane, Intake *intake);
 /* Out of the books, back to its parking queue as if never delivered. */
 void lane_hand_back(Lane *lane, Delivery *delivery);
+/* A message that came from a parking queue has left it. */
+void lane_count_unparked(const Lane *lane, const Delivery *delivery);
 /* The delivery has its outcome (counted by the caller). */
 void lane_settle(Lane *lane, Delivery *delivery, Reason reason);
 /* Frees what the ledger has let go. */

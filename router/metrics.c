@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One function per family: its HELP and TYPE lines, then a line for each thing it is about. Counters come
- * straight from the lists in stats.h, so a counter added there appears here with its sentence.
+ * One function per family: its HELP and TYPE lines, which the list in statistic.c gives, then a line for each
+ * thing it is about. Counters come straight from the lists in stats.h, so one added there appears here.
  */
 #include "router/metrics.h"
 #include "router/snapshot.h"
+#include "router/statistic.h"
 
 #include <stddef.h>
 #include <string.h>
 
 typedef struct {
         const char *name; /* without the prefix */
-        const char *help;
-        size_t offset; /* of a uint64_t in SnapshotRoute or SnapshotCluster */
+        size_t offset;    /* of a uint64_t in SnapshotRoute or SnapshotCluster */
 } Counter;
 
-#define ROUTE_ROW(name, help) {#name, help, offsetof(SnapshotRoute, name)},
+#define ROUTE_ROW(name, help) {#name "_total", offsetof(SnapshotRoute, name)},
 static const Counter route_counters[] = {STATS_ROUTE_COUNTERS(ROUTE_ROW)};
 #undef ROUTE_ROW
 
-#define CLUSTER_ROW(name, help) {#name, help, offsetof(SnapshotCluster, name)},
+#define CLUSTER_ROW(name, help) {#name "_total", offsetof(SnapshotCluster, name)},
 static const Counter cluster_counters[] = {STATS_CLUSTER_COUNTERS(CLUSTER_ROW)};
 #undef CLUSTER_ROW
 
@@ -44,12 +44,15 @@ metrics_append_label(GString *out, const char *value)
         }
 }
 
-/* @name without the prefix; a counter's name ends in _total. */
+/* @name as in the list. */
 static void
-append_family(GString *out, const char *name, const char *type, const char *help)
+append_family(GString *out, const char *name)
 {
-        g_string_append_printf(out, "# HELP cluster_router_%s %s.\n# TYPE cluster_router_%s %s\n", name, help,
-                               name, type);
+        const Statistic *row = statistic_find(name);
+
+        g_assert(row);
+        g_string_append_printf(out, "# HELP cluster_router_%s %s.\n# TYPE cluster_router_%s %s\n", name,
+                               row->help, name, statistic_kind_name(row->kind));
 }
 
 /* Opens a sample: its name and labels, given as name, value pairs up to a NULL. The number comes next. */
@@ -85,10 +88,11 @@ append_seconds(GString *out, int64_t us)
                                (unsigned)(us % G_USEC_PER_SEC));
 }
 
+/* A family of one sample without labels. */
 static void
-append_gauge(GString *out, const char *name, const char *help, int64_t value)
+append_one(GString *out, const char *name, int64_t value)
 {
-        append_family(out, name, "gauge", help);
+        append_family(out, name);
         append_sample(out, name, NULL);
         append_integer(out, value);
 }
@@ -100,13 +104,12 @@ append_route_counters(GString *out, const GPtrArray *routes)
 {
         for (size_t i = 0; i < G_N_ELEMENTS(route_counters); i++) {
                 const Counter *counter = &route_counters[i];
-                g_autofree char *name = g_strdup_printf("%s_total", counter->name);
 
-                append_family(out, name, "counter", counter->help);
+                append_family(out, counter->name);
                 for (unsigned r = 0; r < routes->len; r++) {
                         const SnapshotRoute *route = routes->pdata[r];
 
-                        append_sample(out, name, "route", route->route, NULL);
+                        append_sample(out, counter->name, "route", route->route, NULL);
                         append_integer(out, (int64_t)value_at(route, counter->offset));
                 }
         }
@@ -131,21 +134,34 @@ static void
 append_cluster_counters(GString *out, const GPtrArray *routes)
 {
         for (size_t i = 0; i < G_N_ELEMENTS(cluster_counters); i++) {
-                const Counter *counter = &cluster_counters[i];
-                g_autofree char *name = g_strdup_printf("%s_total", counter->name);
-
-                append_family(out, name, "counter", counter->help);
-                append_per_cluster(out, routes, name, counter->offset);
+                append_family(out, cluster_counters[i].name);
+                append_per_cluster(out, routes, cluster_counters[i].name, cluster_counters[i].offset);
         }
-        append_family(out, "parked_messages", "gauge",
-                      "Messages in the parking queue now, as far as this router knows");
+        append_family(out, "parked_messages");
         append_per_cluster(out, routes, "parked_messages", offsetof(SnapshotCluster, parked_in_queue));
+}
+
+static void
+append_oldest(GString *out, const GPtrArray *routes, int64_t now_us)
+{
+        append_family(out, "parked_oldest_age_seconds");
+        for (unsigned r = 0; r < routes->len; r++) {
+                const SnapshotRoute *route = routes->pdata[r];
+
+                for (unsigned c = 0; c < route->clusters->len; c++) {
+                        const SnapshotCluster *cluster = route->clusters->pdata[c];
+
+                        append_sample(out, "parked_oldest_age_seconds", "route", route->route, "cluster",
+                                      cluster->cluster, NULL);
+                        append_seconds(out, snapshot_parked_age_us(cluster, now_us));
+                }
+        }
 }
 
 static void
 append_outcomes(GString *out, const GPtrArray *routes)
 {
-        append_family(out, "outcomes_total", "counter", "Outcomes of messages by reason");
+        append_family(out, "outcomes_total");
         for (unsigned r = 0; r < routes->len; r++) {
                 const SnapshotRoute *route = routes->pdata[r];
 
@@ -160,16 +176,14 @@ append_outcomes(GString *out, const GPtrArray *routes)
 static void
 append_route_gauges(GString *out, const GPtrArray *routes)
 {
-        append_family(out, "in_flight_messages", "gauge",
-                      "Messages taken from the shared queue that have no outcome yet");
+        append_family(out, "in_flight_messages");
         for (unsigned r = 0; r < routes->len; r++) {
                 const SnapshotRoute *route = routes->pdata[r];
 
                 append_sample(out, "in_flight_messages", "route", route->route, NULL);
                 append_integer(out, (int64_t)route->in_flight);
         }
-        append_family(out, "route_lanes", "gauge",
-                      "Lanes of the route: running, of these consuming, of these blocked by the broker");
+        append_family(out, "route_lanes");
         for (unsigned r = 0; r < routes->len; r++) {
                 const SnapshotRoute *route = routes->pdata[r];
                 const struct {
@@ -184,6 +198,20 @@ append_route_gauges(GString *out, const GPtrArray *routes)
                                       NULL);
                         append_integer(out, rows[i].lanes);
                 }
+        }
+}
+
+static void
+append_progress(GString *out, const GPtrArray *routes, int64_t now_us)
+{
+        append_family(out, "last_progress_age_seconds");
+        for (unsigned r = 0; r < routes->len; r++) {
+                const SnapshotRoute *route = routes->pdata[r];
+
+                if (route->progress_us == 0)
+                        continue;
+                append_sample(out, "last_progress_age_seconds", "route", route->route, NULL);
+                append_seconds(out, MAX(now_us - route->progress_us, 0));
         }
 }
 
@@ -224,13 +252,13 @@ append_histogram(GString *out, const char *name, const char *route, const Histog
 static void
 append_histograms(GString *out, const GPtrArray *routes)
 {
-        append_family(out, "hop_seconds", "histogram", "Time from a delivery to the router to its ack");
+        append_family(out, "hop_seconds");
         for (unsigned r = 0; r < routes->len; r++) {
                 const SnapshotRoute *route = routes->pdata[r];
 
                 append_histogram(out, "hop_seconds", route->route, route->hop);
         }
-        append_family(out, "confirm_seconds", "histogram", "Time from a publish to the broker's confirm");
+        append_family(out, "confirm_seconds");
         for (unsigned r = 0; r < routes->len; r++) {
                 const SnapshotRoute *route = routes->pdata[r];
 
@@ -262,57 +290,53 @@ append_view(GString *out, const ReportInput *input)
 {
         const View *view = input->view;
 
-        append_family(out, "cluster_hosts", "gauge", "Hosts of the cluster by state");
+        append_family(out, "cluster_hosts");
         for (unsigned i = 0; i < view->clusters->len; i++)
                 append_hosts(out, view->clusters->pdata[i]);
-        append_family(out, "cluster_usable", "gauge", "1 if the cluster takes messages now");
+        append_family(out, "cluster_usable");
         for (unsigned i = 0; i < view->clusters->len; i++) {
                 const ViewCluster *cluster = view->clusters->pdata[i];
 
                 append_sample(out, "cluster_usable", "cluster", cluster->name, NULL);
                 append_integer(out, view_cluster_is_usable(cluster));
         }
-        append_family(out, "view_age_seconds", "gauge",
-                      "Time since the picture of clusters and hosts was last known to be true");
+        append_family(out, "view_age_seconds");
         append_sample(out, "view_age_seconds", NULL);
         append_seconds(out, report_view_age_us(input));
-        append_gauge(out, "view_frozen", "1 while a mass death of hosts is not believed yet",
-                     input->registry->frozen);
+        append_one(out, "view_frozen", input->registry->frozen);
 }
 
 /* --- the process --- */
 
 static void
+append_labelled_one(GString *out, const char *name, const char *label, const char *value)
+{
+        append_family(out, name);
+        append_sample(out, name, label, value, NULL);
+        append_integer(out, 1);
+}
+
+static void
 append_process(GString *out, const ReportInput *input)
 {
+        g_autoptr(Conf) conf = stats_get_conf(input->stats);
         StatsProcess process;
 
         stats_get_process(input->stats, &process);
-        append_family(out, "build_info", "gauge", "Always 1; the label tells the version");
-        append_sample(out, "build_info", "version", PROJECT_VERSION, NULL);
-        append_integer(out, 1);
-        append_gauge(out, "start_time_seconds", "Unix time at which the router started",
-                     process.started_unix);
-        append_gauge(out, "config_last_reload_success",
-                     "1 unless the last reload was refused and the old configuration stays in force",
-                     process.reload_ok);
-        append_family(out, "config_reloads_total", "counter", "Reloads asked for");
-        append_sample(out, "config_reloads_total", NULL);
-        append_integer(out, (int64_t)process.reloads);
-        append_family(out, "control_requests_total", "counter", "Requests that came to the control queue");
-        append_sample(out, "control_requests_total", NULL);
-        append_integer(out, (int64_t)process.control_requests);
-        append_family(out, "control_refused_total", "counter",
-                      "Requests to the control queue that were refused");
-        append_sample(out, "control_refused_total", NULL);
-        append_integer(out, (int64_t)process.control_refused);
+        append_labelled_one(out, "build_info", "version", PROJECT_VERSION);
+        if (conf)
+                append_labelled_one(out, "config_info", "fingerprint", conf->fingerprint);
+        append_one(out, "start_time_seconds", process.started_unix);
+        append_one(out, "config_last_reload_success", process.reload_ok);
+        append_one(out, "config_reloads_total", (int64_t)process.reloads);
+        append_one(out, "control_requests_total", (int64_t)process.control_requests);
+        append_one(out, "control_refused_total", (int64_t)process.control_refused);
+        append_one(out, "stats_lost_total", (int64_t)process.stats_lost);
         g_free(process.reload_error);
         if (input->registry->redis != SOURCE_OFF)
-                append_gauge(out, "redis_up", "1 if the last poll of redis went well",
-                             input->registry->redis == SOURCE_OK);
+                append_one(out, "redis_up", input->registry->redis == SOURCE_OK);
         if (input->registry->mysql != SOURCE_OFF)
-                append_gauge(out, "mysql_up", "1 if the last reading of the catalogue went well",
-                             input->registry->mysql == SOURCE_OK);
+                append_one(out, "mysql_up", input->registry->mysql == SOURCE_OK);
 }
 
 char *
@@ -325,8 +349,10 @@ metrics_text(const ReportInput *input)
         append_view(out, input);
         append_route_counters(out, routes);
         append_cluster_counters(out, routes);
+        append_oldest(out, routes, input->now_us);
         append_outcomes(out, routes);
         append_route_gauges(out, routes);
+        append_progress(out, routes, input->now_us);
         append_histograms(out, routes);
         return g_string_free(out, FALSE);
 }

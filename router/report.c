@@ -1,59 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Each document is built by one function from top to bottom, in the order in which a person would read it.
- * Every string passes through text(), since an error from a library need not be UTF-8 and jansson would drop
- * the whole document for it.
+ * Every string passes through report_text(), since an error from a library need not be UTF-8 and jansson
+ * would drop the whole document for it.
  */
 #include "router/report.h"
 #include "conf/conf_policy.h"
+#include "router/report_json.h"
 #include "router/snapshot.h"
 
-#include <jansson.h>
 #include <unistd.h>
 
 #define HOUR_US (INT64_C(3600) * G_USEC_PER_SEC)
-
-static json_t *
-text(const char *string_or_null)
-{
-        if (string_or_null == NULL)
-                return json_null();
-        g_autofree char *valid = g_utf8_make_valid(string_or_null, -1);
-        return json_string(valid);
-}
-
-/* "" means there is none, as in RegistryStatus. */
-static json_t *
-text_unless_empty(const char *string)
-{
-        return string[0] ? text(string) : json_null();
-}
-
-static json_t *
-number(uint64_t value)
-{
-        return json_integer((json_int_t)value);
-}
-
-/* Seconds since a monotonic moment; null if it never came. */
-static json_t *
-age_s(int64_t now_us, int64_t then_us)
-{
-        if (then_us == 0)
-                return json_null();
-        return json_real((double)(MAX(now_us - then_us, 0) / 1000) / 1000);
-}
-
-static char *
-finish(json_t *document)
-{
-        char *raw = json_dumps(document, JSON_COMPACT | JSON_REAL_PRECISION(15));
-        char *line = g_strconcat(raw, "\n", NULL);
-
-        free(raw);
-        json_decref(document);
-        return line;
-}
 
 const char *
 report_source_state(SourceState state)
@@ -81,114 +39,32 @@ report_view_age_us(const ReportInput *input)
         return MAX(input->now_us - registry->view_checked_us, 0);
 }
 
-/* --- stats --- */
-
-static json_t *
-stats_of_cluster(const SnapshotCluster *cluster)
-{
-        json_t *row = json_object();
-
-        json_object_set_new(row, "cluster", text(cluster->cluster));
-#define SET(name, help) json_object_set_new(row, #name, number(cluster->name));
-        STATS_CLUSTER_COUNTERS(SET)
-#undef SET
-        json_object_set_new(row, "parked_now", number(cluster->parked_now));
-        json_object_set_new(row, "unparked_found", number(cluster->unparked_found));
-        json_object_set_new(row, "parked_in_queue", number(cluster->parked_in_queue));
-        json_object_set_new(row, "flow", text(cluster_flow_name(cluster->flow)));
-        return row;
-}
-
-static json_t *
-stats_of_reasons(const SnapshotRoute *route)
-{
-        json_t *reasons = json_object();
-
-        for (Reason reason = 0; reason < REASON_COUNT; reason++)
-                json_object_set_new(reasons, reason_code(reason), number(route->reasons[reason]));
-        return reasons;
-}
-
-static void
-set_percentiles(json_t *row, const char *name, const Histogram *histogram)
-{
-        static const struct {
-                const char *suffix;
-                double percent;
-        } wanted[] = {{"p50_us", 50}, {"p99_us", 99}};
-
-        for (size_t i = 0; i < G_N_ELEMENTS(wanted); i++) {
-                g_autofree char *key = g_strdup_printf("%s_%s", name, wanted[i].suffix);
-                double border_us = histogram_percentile_us(histogram, wanted[i].percent);
-
-                json_object_set_new(row, key, number((uint64_t)border_us));
-        }
-}
-
-static json_t *
-stats_of_route(const SnapshotRoute *route, int64_t now_us)
-{
-        json_t *row = json_object();
-        json_t *clusters = json_array();
-
-        json_object_set_new(row, "route", text(route->route));
-        json_object_set_new(row, "in", number(route->in));
-        json_object_set_new(row, "in_flight", number(route->in_flight));
-#define SET(name, help) json_object_set_new(row, #name, number(route->name));
-        STATS_ROUTE_COUNTERS(SET)
-#undef SET
-        json_object_set_new(row, "delivered", number(route->delivered));
-        json_object_set_new(row, "parked", number(route->parked));
-        json_object_set_new(row, "unparked", number(route->unparked));
-        json_object_set_new(row, "parked_now", number(route->parked_now));
-        json_object_set_new(row, "unparked_found", number(route->unparked_found));
-        json_object_set_new(row, "parked_in_queue", number(route->parked_in_queue));
-        set_percentiles(row, "hop", route->hop);
-        set_percentiles(row, "confirm", route->confirm);
-        json_object_set_new(row, "last_progress_age_s", age_s(now_us, route->progress_us));
-        json_object_set_new(row, "state", text(snapshot_route_state(route)));
-        json_object_set_new(row, "error", text(route->error));
-        for (unsigned i = 0; i < route->clusters->len; i++)
-                json_array_append_new(clusters, stats_of_cluster(route->clusters->pdata[i]));
-        json_object_set_new(row, "clusters", clusters);
-        json_object_set_new(row, "reasons", stats_of_reasons(route));
-        return row;
-}
-
-char *
-report_stats(const ReportInput *input)
-{
-        g_autoptr(GPtrArray) routes = snapshot_new(input->stats, input->view);
-        StatsProcess process;
-        json_t *rows = json_array();
-
-        stats_get_process(input->stats, &process);
-        g_free(process.reload_error);
-        for (unsigned i = 0; i < routes->len; i++)
-                json_array_append_new(rows, stats_of_route(routes->pdata[i], input->now_us));
-        return finish(
-            json_pack("{s:o, s:o}", "uptime_s", age_s(input->now_us, process.started_us), "routes", rows));
-}
-
 /* --- status --- */
+
+/* "" means there is none, as in RegistryStatus. */
+static json_t *
+text_unless_empty(const char *string)
+{
+        return string[0] ? report_text(string) : json_null();
+}
 
 static json_t *
 status_of_conf(const Conf *conf, const StatsProcess *process)
 {
-        json_t *reload =
-            json_pack("{s:b, s:o, s:o, s:o}", "ok", process->reload_ok, "error", text(process->reload_error),
-                      "at", process->reload_unix ? json_integer(process->reload_unix) : json_null(), "count",
-                      number(process->reloads));
+        json_t *reload = json_pack("{s:b, s:o, s:o, s:o}", "ok", process->reload_ok, "error",
+                                   report_text(process->reload_error), "at",
+                                   process->reload_unix ? json_integer(process->reload_unix) : json_null(),
+                                   "count", report_number(process->reloads));
 
-        return json_pack("{s:o, s:o, s:o}", "path", text(conf ? conf->path : NULL), "fingerprint",
-                         text(conf ? conf->fingerprint : NULL), "reload", reload);
+        return json_pack("{s:o, s:o, s:o}", "path", report_text(conf ? conf->path : NULL), "fingerprint",
+                         report_text(conf ? conf->fingerprint : NULL), "reload", reload);
 }
 
 static json_t *
 status_of_source(SourceState state, const char *error, int64_t ok_us, int64_t now_us)
 {
         return json_pack("{s:s, s:o, s:o}", "state", report_source_state(state), "error",
-                         text_unless_empty(error), "ok_age_s", age_s(now_us, ok_us));
+                         text_unless_empty(error), "ok_age_s", report_age_s(now_us, ok_us));
 }
 
 static json_t *
@@ -199,20 +75,20 @@ status_of_view(const ReportInput *input)
 
         for (unsigned i = 0; i < view->clusters->len; i++)
                 usable += view_cluster_is_usable(view->clusters->pdata[i]);
-        return json_pack("{s:o, s:o, s:b, s:i, s:i, s:o}", "generation", number(view->generation), "age_s",
-                         age_s(input->now_us, input->now_us - report_view_age_us(input)), "frozen",
-                         input->registry->frozen, "clusters", (int)view->clusters->len, "usable", (int)usable,
-                         "usable_hosts", number(view->usable_total));
+        return json_pack("{s:o, s:o, s:b, s:i, s:i, s:o}", "generation", report_number(view->generation),
+                         "age_s", report_age_s(input->now_us, input->now_us - report_view_age_us(input)),
+                         "frozen", input->registry->frozen, "clusters", (int)view->clusters->len, "usable",
+                         (int)usable, "usable_hosts", report_number(view->usable_total));
 }
 
 static json_t *
 status_of_route(const SnapshotRoute *route, int64_t now_us)
 {
-        return json_pack("{s:o, s:s, s:i, s:i, s:i, s:o, s:o, s:o}", "route", text(route->route), "state",
-                         snapshot_route_state(route), "lanes", route->lanes, "lanes_consuming",
+        return json_pack("{s:o, s:s, s:i, s:i, s:i, s:o, s:o, s:o}", "route", report_text(route->route),
+                         "state", snapshot_route_state(route), "lanes", route->lanes, "lanes_consuming",
                          route->lanes_consuming, "lanes_blocked", route->lanes_blocked, "in_flight",
-                         number(route->in_flight), "error", text(route->error), "last_progress_age_s",
-                         age_s(now_us, route->progress_us));
+                         report_number(route->in_flight), "error", report_text(route->error),
+                         "last_progress_age_s", report_age_s(now_us, route->progress_us));
 }
 
 char *
@@ -227,10 +103,10 @@ report_status(const ReportInput *input)
         stats_get_process(input->stats, &process);
         for (unsigned i = 0; i < routes->len; i++)
                 json_array_append_new(rows, status_of_route(routes->pdata[i], input->now_us));
-        json_object_set_new(document, "version", text(PROJECT_VERSION));
+        json_object_set_new(document, "version", report_text(PROJECT_VERSION));
         json_object_set_new(document, "pid", json_integer(getpid()));
         json_object_set_new(document, "started", json_integer(process.started_unix));
-        json_object_set_new(document, "uptime_s", age_s(input->now_us, process.started_us));
+        json_object_set_new(document, "uptime_s", report_age_s(input->now_us, process.started_us));
         json_object_set_new(document, "config", status_of_conf(conf, &process));
         json_object_set_new(document, "single_cluster", json_boolean(input->view->single));
         json_object_set_new(
@@ -241,11 +117,11 @@ report_status(const ReportInput *input)
             status_of_source(registry->mysql, registry->mysql_error, registry->mysql_ok_us, input->now_us));
         json_object_set_new(document, "view", status_of_view(input));
         json_object_set_new(document, "control",
-                            json_pack("{s:o, s:o}", "requests", number(process.control_requests), "refused",
-                                      number(process.control_refused)));
+                            json_pack("{s:o, s:o}", "requests", report_number(process.control_requests),
+                                      "refused", report_number(process.control_refused)));
         json_object_set_new(document, "routes", rows);
         g_free(process.reload_error);
-        return finish(document);
+        return report_finish(document);
 }
 
 /* --- readiness --- */
@@ -253,7 +129,7 @@ report_status(const ReportInput *input)
 static void
 add_missing(json_t *missing, char *sentence)
 {
-        json_array_append_new(missing, text(sentence));
+        json_array_append_new(missing, report_text(sentence));
         g_free(sentence);
 }
 
@@ -284,7 +160,7 @@ report_readiness(const ReportInput *input, bool *out_ready)
         else
                 add_missing(missing, g_strdup("configuration: none is in force yet"));
         *out_ready = json_array_size(missing) == 0;
-        return finish(json_pack("{s:b, s:o}", "ready", *out_ready, "missing", missing));
+        return report_finish(json_pack("{s:b, s:o}", "ready", *out_ready, "missing", missing));
 }
 
 /* --- routes --- */
@@ -294,7 +170,7 @@ text_of_policy(const ConfPolicy *policy)
 {
         g_autofree char *spelled = conf_policy_spell(policy);
 
-        return text(spelled);
+        return report_text(spelled);
 }
 
 static json_t *
@@ -304,8 +180,8 @@ binds_of_route(const ConfRoute *route)
 
         for (unsigned i = 0; i < route->binds->len; i++) {
                 const ConfBind *bind = route->binds->pdata[i];
-                json_t *row =
-                    json_pack("{s:o, s:o}", "exchange", text(bind->exchange), "key", text(bind->key));
+                json_t *row = json_pack("{s:o, s:o}", "exchange", report_text(bind->exchange), "key",
+                                        report_text(bind->key));
 
                 json_array_append_new(binds, row);
         }
@@ -318,7 +194,8 @@ sources_of_route(const ConfRoute *route)
         json_t *sources = json_array();
 
         for (unsigned i = 0; i < route->sources->len; i++)
-                json_array_append_new(sources, text(((ConfSource *)route->sources->pdata[i])->spelling));
+                json_array_append_new(sources,
+                                      report_text(((ConfSource *)route->sources->pdata[i])->spelling));
         return sources;
 }
 
@@ -329,7 +206,7 @@ destination_of_route(const ConfRoute *route)
                                        ? g_strdup_printf("queue:%s", route->key)
                                        : g_strdup_printf("exchange:%s/%s", route->exchange, route->key);
 
-        return text(spelled);
+        return report_text(spelled);
 }
 
 static json_t *
@@ -339,18 +216,18 @@ conf_of_route(const ConfRoute *route)
         json_t *down = json_pack("{s:o, s:o}", "cast", text_of_policy(&route->on_down_cast), "call",
                                  text_of_policy(&route->on_down_call));
 
-        json_object_set_new(row, "route", text(route->name));
-        json_object_set_new(row, "queue", text(route->queue));
+        json_object_set_new(row, "route", report_text(route->name));
+        json_object_set_new(row, "queue", report_text(route->queue));
         json_object_set_new(row, "bind", binds_of_route(route));
         json_object_set_new(row, "cluster_from", sources_of_route(route));
         json_object_set_new(row, "destination", destination_of_route(route));
-        json_object_set_new(row, "mode", text(route->mode == CONF_MODE_TAG ? "tag" : "reroute"));
+        json_object_set_new(row, "mode", report_text(route->mode == CONF_MODE_TAG ? "tag" : "reroute"));
         json_object_set_new(row, "on_no_cluster", text_of_policy(&route->on_no_cluster));
         json_object_set_new(row, "on_unknown_cluster", text_of_policy(&route->on_unknown_cluster));
         json_object_set_new(row, "on_cluster_down", down);
         json_object_set_new(row, "replies", json_boolean(route->replies));
-        json_object_set_new(row, "prefetch", number(route->prefetch));
-        json_object_set_new(row, "lanes", number(route->lanes));
+        json_object_set_new(row, "prefetch", report_number(route->prefetch));
+        json_object_set_new(row, "lanes", report_number(route->lanes));
         return row;
 }
 
@@ -362,7 +239,7 @@ report_routes(const ReportInput *input)
 
         for (unsigned i = 0; conf && i < conf->routes->len; i++)
                 json_array_append_new(rows, conf_of_route(conf->routes->pdata[i]));
-        return finish(json_pack("{s:o}", "routes", rows));
+        return report_finish(json_pack("{s:o}", "routes", rows));
 }
 
 /* --- clusters --- */
@@ -386,12 +263,12 @@ hosts_of_cluster(const ViewCluster *cluster, int64_t now_us)
                 const ViewHost *host = cluster->hosts->pdata[i];
 
                 json_array_append_new(
-                    hosts,
-                    json_pack("{s:o, s:b, s:b, s:b, s:b, s:b, s:o, s:i, s:o}", "host", text(host->name),
-                              "usable", host->usable, "alive", host->alive, "drained", host->drained,
-                              "configured", host->configured, "registered", host->registered, "since_s",
-                              age_s(now_us, host->since_us), "flaps_last_hour",
-                              (int)count_flaps(host, now_us), "evidence", text(host->evidence)));
+                    hosts, json_pack("{s:o, s:b, s:b, s:b, s:b, s:b, s:o, s:i, s:o}", "host",
+                                     report_text(host->name), "usable", host->usable, "alive", host->alive,
+                                     "drained", host->drained, "configured", host->configured, "registered",
+                                     host->registered, "since_s", report_age_s(now_us, host->since_us),
+                                     "flaps_last_hour", (int)count_flaps(host, now_us), "evidence",
+                                     report_text(host->evidence)));
         }
         return hosts;
 }
@@ -410,12 +287,13 @@ flows_of_cluster(const ViewCluster *cluster, const GPtrArray *routes)
                         if (g_str_equal(row->cluster, cluster->name))
                                 json_array_append_new(
                                     flows,
-                                    json_pack("{s:o, s:s, s:o, s:o, s:o}", "route", text(route->route),
+                                    json_pack("{s:o, s:s, s:o, s:o, s:o}", "route", report_text(route->route),
                                               "flow", cluster_flow_name(row->flow), "parked_in_queue",
-                                              number(row->parked_in_queue), "consumers",
+                                              report_number(row->parked_in_queue), "consumers",
                                               row->consumers < 0 ? json_null()
-                                                                 : number((uint64_t)row->consumers),
-                                              "warning", text(cluster_consuming_text(row->consuming))));
+                                                                 : report_number((uint64_t)row->consumers),
+                                              "warning",
+                                              report_text(cluster_consuming_text(row->consuming))));
                 }
         }
         return flows;
@@ -432,15 +310,15 @@ clusters_row(const ViewCluster *cluster, const GPtrArray *routes, int64_t now_us
         json_t *row = json_object(), *aliases = json_array();
 
         for (unsigned i = 0; cluster->aliases && cluster->aliases[i]; i++)
-                json_array_append_new(aliases, text(cluster->aliases[i]));
-        json_object_set_new(row, "cluster", text(cluster->name));
-        json_object_set_new(row, "state", text(state));
-        json_object_set_new(row, "reason", text(reason));
-        json_object_set_new(row, "drain_since", text(cluster->drain_since));
-        json_object_set_new(row, "drain_by", text(cluster->drain_by));
-        json_object_set_new(row, "drain_to", text(cluster->drain_to));
-        json_object_set_new(row, "usable", number(cluster->usable->len));
-        json_object_set_new(row, "hosts_total", number(cluster->hosts->len));
+                json_array_append_new(aliases, report_text(cluster->aliases[i]));
+        json_object_set_new(row, "cluster", report_text(cluster->name));
+        json_object_set_new(row, "state", report_text(state));
+        json_object_set_new(row, "reason", report_text(reason));
+        json_object_set_new(row, "drain_since", report_text(cluster->drain_since));
+        json_object_set_new(row, "drain_by", report_text(cluster->drain_by));
+        json_object_set_new(row, "drain_to", report_text(cluster->drain_to));
+        json_object_set_new(row, "usable", report_number(cluster->usable->len));
+        json_object_set_new(row, "hosts_total", report_number(cluster->hosts->len));
         json_object_set_new(row, "aliases", aliases);
         json_object_set_new(row, "hosts", hosts_of_cluster(cluster, now_us));
         json_object_set_new(row, "routes", flows_of_cluster(cluster, routes));
@@ -456,5 +334,5 @@ report_clusters(const ReportInput *input)
         for (unsigned i = 0; i < input->view->clusters->len; i++)
                 json_array_append_new(rows,
                                       clusters_row(input->view->clusters->pdata[i], routes, input->now_us));
-        return finish(json_pack("{s:o}", "clusters", rows));
+        return report_finish(json_pack("{s:o}", "clusters", rows));
 }

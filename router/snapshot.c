@@ -45,6 +45,7 @@ add_cluster(ClusterStats *stats, void *user_data)
         atomic_thread_fence(memory_order_acquire);
         cluster->parked = stats_read(&stats->parked);
         cluster->parked_in_queue = cluster_stats_parked_now(stats);
+        cluster->parked_oldest_us = atomic_load_explicit(&stats->parked_oldest_us, memory_order_relaxed);
         cluster->flow = (ClusterFlow)atomic_load_explicit(&stats->state, memory_order_relaxed);
         cluster->consumers = atomic_load_explicit(&stats->consumers, memory_order_relaxed);
         cluster->consuming = (ClusterConsuming)atomic_load_explicit(&stats->consuming, memory_order_relaxed);
@@ -209,6 +210,14 @@ snapshot_new(Stats *stats, const View *view)
                 stats_route(stats, ((ConfRoute *)conf->routes->pdata[i])->name);
         stats_each_route(stats, add_route, &snapshot);
         return snapshot.routes;
+}
+
+int64_t
+snapshot_parked_age_us(const SnapshotCluster *cluster, int64_t now_us)
+{
+        if (cluster->parked_in_queue == 0 || cluster->parked_oldest_us == 0)
+                return 0;
+        return MAX(now_us - cluster->parked_oldest_us, 0);
 }
 
 const char *

@@ -27,6 +27,7 @@ typedef struct {
         uint64_t parked_now;      /* of those this process parked: parked - unparked, at least 0 */
         uint64_t unparked_found;  /* fetched that others parked: unparked - parked, at least 0 */
         uint64_t parked_in_queue; /* all that stand in its parking queue, as far as this process knows */
+        int64_t parked_oldest_us; /* monotonic: when the oldest of these came there, 0: not known */
         ClusterFlow flow;
         int64_t consumers; /* of its queue, -1: not known */
         ClusterConsuming consuming;
@@ -61,6 +62,9 @@ typedef struct {
  * it that have counted. The cluster "" has a row in single-cluster mode, else only if it counted.
  */
 GPtrArray *snapshot_new(Stats *stats, const View *view) G_GNUC_WARN_UNUSED_RESULT;
+
+/* How long the oldest message of the parking queue has stood there; 0 if there is none, or nobody knows. */
+int64_t snapshot_parked_age_us(const SnapshotCluster *cluster, int64_t now_us);
 
 /* What the route is doing: "running", "connecting", "blocked" or "stopped". */
 const char *snapshot_route_state(const SnapshotRoute *route);

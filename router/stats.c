@@ -20,6 +20,7 @@ struct Stats {
         uint64_t reloads;
         uint64_t control_requests;
         uint64_t control_refused;
+        uint64_t stats_lost;
         bool reload_ok;
         int64_t reload_unix;
         char *reload_error;
@@ -112,6 +113,36 @@ cluster_consuming_text(ClusterConsuming consuming)
                 break;
         }
         return NULL;
+}
+
+/*
+ * A queue gives its messages in order, so what is left in it came there after the one that leaves. Lanes and
+ * routers that share a queue may be a few messages out of step, and so may the age.
+ */
+void
+cluster_stats_park(ClusterStats *cluster, int64_t now_us)
+{
+        if (cluster_stats_parked_now(cluster) == 0)
+                atomic_store_explicit(&cluster->parked_oldest_us, now_us, memory_order_relaxed);
+        stats_add(&cluster->parked, 1);
+}
+
+void
+cluster_stats_unpark(ClusterStats *cluster, int64_t parked_us)
+{
+        if (parked_us != 0)
+                atomic_store_explicit(&cluster->parked_oldest_us, parked_us, memory_order_relaxed);
+        stats_add(&cluster->unparked, 1);
+}
+
+void
+cluster_stats_found(ClusterStats *cluster, uint64_t messages, int64_t now_us)
+{
+        int64_t own = (int64_t)stats_read(&cluster->parked) - (int64_t)stats_read(&cluster->unparked);
+
+        if (messages > 0 && cluster_stats_parked_now(cluster) == 0)
+                atomic_store_explicit(&cluster->parked_oldest_us, now_us, memory_order_relaxed);
+        atomic_store_explicit(&cluster->parked_found, (int64_t)messages - own, memory_order_relaxed);
 }
 
 uint64_t
@@ -316,6 +347,7 @@ stats_get_process(Stats *stats, StatsProcess *out_process)
             .reload_error = g_strdup(stats->reload_error),
             .control_requests = stats->control_requests,
             .control_refused = stats->control_refused,
+            .stats_lost = stats->stats_lost,
         };
 }
 
@@ -326,4 +358,12 @@ stats_count_control(Stats *stats, bool refused)
 
         stats->control_requests++;
         stats->control_refused += refused;
+}
+
+void
+stats_count_lost(Stats *stats)
+{
+        g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&stats->lock);
+
+        stats->stats_lost++;
 }

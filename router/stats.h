@@ -61,9 +61,11 @@ typedef struct {
 #define STATS_FIELD(name, help) _Atomic uint64_t name;
         STATS_CLUSTER_COUNTERS(STATS_FIELD)
         _Atomic int64_t parked_found; /* found in the parking queue beyond what this process parked itself */
-        _Atomic int state;            /* ClusterFlow, of the first lane */
-        _Atomic int64_t consumers;    /* of its queue when last looked at, -1: not known */
-        _Atomic int consuming;        /* ClusterConsuming */
+        _Atomic int64_t
+            parked_oldest_us; /* monotonic: when the oldest in the parking queue came there, 0: not known */
+        _Atomic int state;    /* ClusterFlow, of the first lane */
+        _Atomic int64_t consumers; /* of its queue when last looked at, -1: not known */
+        _Atomic int consuming;     /* ClusterConsuming */
 } ClusterStats;
 
 /* How messages of one cluster flow just now. */
@@ -78,6 +80,12 @@ typedef enum {
         CONSUMING_THOUGH_DEAD, /* no host is alive, but somebody consumes */
 } ClusterConsuming;
 const char *cluster_consuming_text(ClusterConsuming consuming); /* for people, NULL unless they differ */
+
+/* One more message was put into the parking queue; one left it, that was put there at @parked_us (0: not
+ * known); the queue was looked at and holds @messages. Times are monotonic. */
+void cluster_stats_park(ClusterStats *cluster, int64_t now_us);
+void cluster_stats_unpark(ClusterStats *cluster, int64_t parked_us);
+void cluster_stats_found(ClusterStats *cluster, uint64_t messages, int64_t now_us);
 
 /* Messages in its parking queue now, as far as this process knows: found + parked - unparked, at least 0. */
 uint64_t cluster_stats_parked_now(const ClusterStats *cluster);
@@ -132,9 +140,11 @@ typedef struct {
         char *reload_error;        /* or NULL; free with g_free */
         uint64_t control_requests; /* that came to the control queue */
         uint64_t control_refused;
+        uint64_t stats_lost; /* whose statistics could not be written to MySQL */
 } StatsProcess;
 void stats_get_process(Stats *stats, StatsProcess *out_process);
 void stats_count_control(Stats *stats, bool refused);
+void stats_count_lost(Stats *stats);
 
 static inline void
 stats_add(_Atomic uint64_t *counter, uint64_t n)

@@ -7,6 +7,8 @@
 #include "router/ctl/config.h"
 #include "router/ctl/nouns.h"
 #include "router/ctl/print.h"
+#include "router/ctl/stats_all.h"
+#include "router/ctl/stats_since.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -200,12 +202,25 @@ print_stats(const json_t *document)
         table_print(table);
 }
 
+static json_t *
+get_stats(const Options *options, const Conf *conf, uint64_t since_ms, int *out_status)
+{
+        if (options_get(options, "--since"))
+                return stats_since(conf, (int64_t)(since_ms / 1000), out_status);
+        return api_get(conf, "/api/v1/stats", out_status);
+}
+
 static int
 stats(const Options *options, char **arguments)
 {
-        g_autoptr(Conf) conf = config_load(options);
         int exit_status = EXIT_CONFIG;
-        json_t *document = conf ? api_get(conf, "/api/v1/stats", &exit_status) : NULL;
+        uint64_t since_ms = 0;
+
+        if (!options_get_number(options, "--since", CONF_UNIT_TIME, "1m", "3650d", &since_ms))
+                return EXIT_USAGE;
+
+        g_autoptr(Conf) conf = config_load(options);
+        json_t *document = conf ? get_stats(options, conf, since_ms, &exit_status) : NULL;
 
         if (document == NULL)
                 return exit_status;
@@ -217,10 +232,21 @@ stats(const Options *options, char **arguments)
                 print_json(document);
                 return EXIT_DONE;
         }
-        print_stats(document);
+        if (options_get(options, "--all"))
+                stats_all_print(document);
+        else if (options_get(options, "--since"))
+                stats_since_print(document);
+        else
+                print_stats(document);
         json_decref(document);
         return EXIT_DONE;
 }
+
+static const CommandOption stats_options[] = {
+    {"--all", NULL, "every statistic on a line of its own, with its meaning"},
+    {"--since", "TIME", "of all routers, back to then, from MySQL: 90m, 24h, 7d"},
+    {0},
+};
 
 const Command status_commands[] = {
     {"status", NULL, "", 0, 0, "Show how the router is",
@@ -238,7 +264,7 @@ const Command status_commands[] = {
 };
 
 const Command stats_commands[] = {
-    {"stats", NULL, "[ROUTE]", 0, 1, "Show what went where since the router started",
+    {"stats", NULL, "[ROUTE]", 0, 1, "Show what went where",
      "Asks the running router, at the address of [http] listen. PARKED is what stands in a parking queue "
      "now;\n"
      "P50 and P99 are the times from a delivery to the router until its acknowledgement. The cluster \"-\"\n"
@@ -251,7 +277,12 @@ const Command stats_commands[] = {
      "this\n"
      "router parked and has not fetched again. What it fetched beyond that, because an earlier or another\n"
      "router parked it, is counted in unparked_found: add it to in.\n\n"
-     "Example: clusterctl stats volume -o json\n",
-     stats, NULL},
+     "With --since the counters of all routers are summed over the minutes that MySQL keeps ([mysql]\n"
+     "stats_keep); the minute that runs now is not among them. No router is asked.\n"
+     "JSON: {\"since\", \"first_minute\", \"last_minute\", \"routers\", \"routes\": [the counters as "
+     "above]}\n\n"
+     "Example: clusterctl stats volume -o json\n"
+     "         clusterctl stats --since 24h\n",
+     stats, stats_options},
     {0},
 };

@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cluster/catalogue.h"
-#include "cluster/mysql_link.h"
-#include "tests/support/live.h"
-#include "tests/support/stage.h"
-
-#include <string.h>
+#include "tests/live/operator.h"
 
 /* Taking clusters and hosts out with clusterctl, and back in, while a router runs. Each test has a database
  * of its own. */
@@ -28,54 +24,12 @@ world_clear(World *world)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(World, world_clear)
 
-static char *
-fresh_database(const char *name)
-{
-        const char *url = live_env("MYSQL_URL");
-        g_autoptr(GError) error = NULL;
-        if (url == NULL)
-                return NULL;
-        g_autoptr(MysqlLink) link = mysql_link_new(url, 5000, NULL, &error);
-        g_autofree char *drop = g_strdup_printf("DROP DATABASE IF EXISTS %s", name);
-        g_autofree char *create = g_strdup_printf("CREATE DATABASE %s", name);
-        const char *const statements[] = {drop, create};
-        for (size_t i = 0; i < G_N_ELEMENTS(statements); i++) {
-                g_auto(MysqlResult) result = {0};
-                g_assert_cmpuint(mysql_link_run(link, statements[i], NULL, &result, &error), ==, 0);
-        }
-        const char *server = strstr(url, "://") + 3;
-        return g_strdup_printf("mysql://%.*s/%s", (int)strcspn(server, "/"), server, name);
-}
-
-/* Runs clusterctl; its standard output, the caller's. */
-static char *
-ctl(const World *world, int expect_status, const char *const *words)
-{
-        g_autoptr(GPtrArray) argv = g_ptr_array_new();
-        g_autofree char *out = NULL;
-        g_autofree char *errors = NULL;
-        g_ptr_array_add(argv, (gpointer) "clusterctl");
-        g_ptr_array_add(argv, (gpointer) "-c");
-        g_ptr_array_add(argv, world->stage->conf_path);
-        while (*words != NULL)
-                g_ptr_array_add(argv, (gpointer)*words++);
-        g_ptr_array_add(argv, NULL);
-        int status = program_run((const char *const *)argv->pdata, &out, &errors);
-        if (status != expect_status)
-                g_error("status %d, expected %d: %s%s", status, expect_status, out, errors);
-        return g_strconcat(out, errors, NULL);
-}
-
-#define CTL(world, status, ...) g_free(ctl(world, status, (const char *const[]){__VA_ARGS__, NULL}))
+#define CTL(world, status, ...) g_free(RUN_CTL((world)->stage, status, __VA_ARGS__))
 
 static json_t *
 ctl_json(const World *world, int expect_status, const char *const *words)
 {
-        g_autofree char *out = ctl(world, expect_status, words);
-        json_t *document = json_loads(out, JSON_DISABLE_EOF_CHECK, NULL);
-        if (document == NULL)
-                g_error("no JSON: %s", out);
-        return document;
+        return parse_said(run_ctl(world->stage, expect_status, words));
 }
 
 /* A router with an empty catalogue of the schema in force; false if there are no servers. */
@@ -319,7 +273,7 @@ test_a_drained_host_is_not_usable(void)
         wait_shown(&world, "east", "usable", "2");
         CTL(&world, 0, "host", "drain", "east", "e1", "--reason", "memory");
         wait_shown(&world, "east", "usable", "1");
-        g_autofree char *list = ctl(&world, 0, (const char *const[]){"host", "list", "east", NULL});
+        g_autofree char *list = run_ctl(world.stage, 0, (const char *const[]){"host", "list", "east", NULL});
         g_assert_nonnull(strstr(list, "drained"));
         json_t *document = ctl_json(&world, 0, (const char *const[]){"-ojson", "host", "list", "east", NULL});
         const json_t *e1 = json_array_get(json_object_get(document, "hosts"), 0);
@@ -358,8 +312,8 @@ test_without_a_catalogue_the_file_is_named(void)
                 return;
         world.conf = g_strconcat(CLUSTERS, ROUTE, NULL);
         stage_configure(world.stage, world.conf);
-        g_autofree char *text =
-            ctl(&world, 78, (const char *const[]){"cluster", "drain", "east", "--reason", "x", NULL});
+        g_autofree char *text = run_ctl(
+            world.stage, 78, (const char *const[]){"cluster", "drain", "east", "--reason", "x", NULL});
         g_assert_nonnull(strstr(text, "state = drain"));
         CTL(&world, 78, "host", "drain", "east", "e1", "--reason", "x");
 }

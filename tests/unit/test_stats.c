@@ -174,6 +174,29 @@ test_reload_outcome(void)
         g_assert_null(stats_get_conf(stats));
 }
 
+static void
+test_oldest_parked(void)
+{
+        g_autoptr(Stats) stats = stats_new();
+        ClusterStats *east = route_stats_cluster(stats_route(stats, "volume"), "east");
+
+        cluster_stats_park(east, 100);
+        cluster_stats_park(east, 200);
+        g_assert_cmpint(atomic_load(&east->parked_oldest_us), ==, 100);
+        cluster_stats_unpark(east, 100); /* what is left is younger than that */
+        cluster_stats_unpark(east, 200);
+        cluster_stats_park(east, 900); /* the first in an empty queue */
+        g_assert_cmpint(atomic_load(&east->parked_oldest_us), ==, 900);
+        cluster_stats_found(east, 0, 950);
+        cluster_stats_found(east, 5, 1000); /* somebody else's */
+        g_assert_cmpint(atomic_load(&east->parked_oldest_us), ==, 1000);
+        cluster_stats_found(east, 6, 1100);
+        g_assert_cmpint(atomic_load(&east->parked_oldest_us), ==, 1000);
+        g_assert_cmpuint(cluster_stats_parked_now(east), ==, 6);
+        cluster_stats_unpark(east, 50); /* it tells itself since when it was there */
+        g_assert_cmpint(atomic_load(&east->parked_oldest_us), ==, 50);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -185,5 +208,6 @@ main(int argc, char **argv)
         g_test_add_func("/stats/pointers_stay_and_names_are_sorted", test_pointers_stay);
         g_test_add_func("/stats/concurrent_adds_lose_nothing", test_concurrent_adds);
         g_test_add_func("/stats/last_reload_is_told", test_reload_outcome);
+        g_test_add_func("/stats/age_of_the_oldest_parked_is_known", test_oldest_parked);
         return g_test_run();
 }
