@@ -21,7 +21,7 @@ import pika
 import contenders
 import loads
 import moving
-from contenders import BenchError, Router
+from contenders import BenchError, CallRouter, Router
 from goals import Goals
 
 sys.path.insert(0, os.path.join(contenders.HERE, "..", "support"))
@@ -35,6 +35,8 @@ LOOK_S = 0.1  # between two looks whether the router still runs
 IDLE_S = 1
 WORK_MESSAGES = 2000
 MANY_CLUSTERS = 10000
+CALLS = 300  # of each way in each round
+VHOSTS = ("bench-callers", "bench-services")
 MB = 1e6
 BUSY_LOAD = 0.7
 
@@ -48,6 +50,10 @@ confirms. pika: without. "router / it" is the median of the ratios of single rou
 
 def spread(numbers, form):
     return f"{min(numbers):{form}}-{max(numbers):{form}}"
+
+
+def percentile(numbers, share):
+    return sorted(numbers)[int(len(numbers) * share)]
 
 
 def ratio_text(ratio):
@@ -182,6 +188,44 @@ class Bench:
         print(f"\nStart to first routed message: {median:.3f} s ({spread(seconds, '.3f')})", flush=True)
         self.goals.at_most("start to first routed message, s", median, 0.3)
         return seconds
+
+    def time_calls(self, urls):
+        """[{way: milliseconds of its calls}] of each round."""
+        router = CallRouter(self.build)
+        try:
+            router.start(None, urls)
+            self.wait_ready(router)
+            done = subprocess.run([os.path.join(contenders.HERE, "calling.py"), "call", urls[1], urls[0],
+                                   str(self.rounds), str(CALLS)], stdout=subprocess.PIPE, text=True, check=False)
+            router.check()
+        finally:
+            router.stop()
+        if done.returncode != 0:
+            raise BenchError(f"calling.py ended with {done.returncode}")
+        return json.loads(done.stdout)
+
+    def rpc(self):
+        """Calls of an oslo.messaging client, to its service directly and through the router."""
+        for vhost in VHOSTS:
+            self.rabbit.rabbitmqctl("-q", "add_vhost", vhost)
+            self.rabbit.rabbitmqctl("-q", "set_permissions", "-p", vhost, "guest", ".*", ".*", ".*")
+        rounds = self.time_calls([f"{self.rabbit.url.rsplit('/', 1)[0]}/{vhost}" for vhost in VHOSTS])
+        print(f"\nCalls of oslo.messaging, {CALLS} of each way in each round, ms")
+        print(f"{'':<12}{'p50':>8}{'min-max':>15}{'p99':>8}{'min-max':>15}")
+        found = {}
+        for way in rounds[0]:
+            found[way] = {name: [percentile(took[way], share) for took in rounds]
+                          for name, share in (("p50_ms", 0.5), ("p99_ms", 0.99))}
+            print(f"{way:<12}" + "".join(f"{statistics.median(figures):>8.2f}{spread(figures, '.2f'):>15}"
+                                         for figures in found[way].values()))
+        for name in ("p50_ms", "p99_ms"):
+            pairs = list(zip(found["routed"][name], found["direct"][name]))
+            found[f"{name}_difference"] = statistics.median(routed - direct for routed, direct in pairs)
+            found[f"{name}_ratio"] = statistics.median(routed / direct for routed, direct in pairs)
+            print(f"{name[:3]}: routed takes {found[f'{name}_difference']:.2f} ms longer, "
+                  f"{found[f'{name}_ratio']:.2f} times as long (medians of the rounds)", flush=True)
+        self.goals.at_most("calls: p50 difference, ms", found["p50_ms_difference"], 3)
+        return found
 
     def run(self, parts):
         """{part: its figures}. Only the scan needs no broker."""

@@ -36,6 +36,28 @@ cluster_from = {source}
 destination = queue:{{queue}}.{{cluster}}
 """
 
+CALLS = """\
+[DEFAULT]
+state_dir = {folder}/state
+
+[{cluster}]
+cluster_member_ips = 10.0.0.1
+amqp_url = {services}
+
+[broker]
+url = {callers}
+
+[http]
+listen = 127.0.0.1:{http}
+
+[route:bench]
+queue = cluster-router.bench
+bind = openstack/#
+bind_exchange = topic, transient
+cluster_from = {source}
+destination = exchange:{{exchange}}/{{key}}
+"""
+
 
 class BenchError(Exception):
     """Why the benchmark cannot go on."""
@@ -116,6 +138,19 @@ class Router(Contender):
             text += f"\n[{cluster}]\ncluster_member_ips = 10.0.{number // 250}.{number % 250 + 1}\n"
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
+        return path
+
+
+class CallRouter(Router):
+    """Between callers in one vhost and a cluster in another, as in front of unmodified services. Its load is the
+    pair of their URLs."""
+
+    def write(self, _url, load):
+        path = os.path.join(self.folder, "cluster-router.conf")
+        self.http = free_port()
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(CALLS.format(folder=self.folder, http=self.http, cluster=CLUSTERS[0], callers=load[0],
+                                    services=load[1], source=SOURCES["oslo"]))
         return path
 
 
