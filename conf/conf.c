@@ -12,7 +12,7 @@
 #include "conf/conf_fault.h"
 #include "conf/conf_fingerprint.h"
 #include "conf/conf_reader.h"
-#include "conf/conf_url.h"
+#include "conf/conf_secret.h"
 
 #include <string.h>
 
@@ -49,8 +49,11 @@ conf_unref(Conf *conf)
         g_free(conf->state_dir);
         g_strfreev(conf->broker_urls);
         conf_tls_clear(&conf->broker_tls);
+        g_free(conf->broker_password_file);
         g_free(conf->redis_url);
+        g_free(conf->redis_password_file);
         g_free(conf->mysql_url);
+        g_free(conf->mysql_password_file);
         conf_tls_clear(&conf->mysql_tls);
         g_free(conf->http_address);
         g_ptr_array_unref(conf->clusters);
@@ -60,45 +63,27 @@ conf_unref(Conf *conf)
         g_free(conf);
 }
 
-static bool
-is_secret(const char *text, ConfUrlKind kind)
-{
-        g_autoptr(ConfUrl) url = text ? conf_url_parse(text, kind, NULL) : NULL;
-        return url && conf_url_is_secret(url);
-}
-
-static bool
-any_is_secret(GStrv urls)
-{
-        for (char **url = urls; *url; url++)
-                if (is_secret(*url, CONF_URL_AMQP))
-                        return true;
-        return false;
-}
-
-static bool
-holds_secret(const Conf *conf)
-{
-        for (unsigned i = 0; i < conf->clusters->len; i++)
-                if (any_is_secret(((ConfCluster *)conf->clusters->pdata[i])->amqp_urls))
-                        return true;
-        return any_is_secret(conf->broker_urls) || is_secret(conf->redis_url, CONF_URL_REDIS) ||
-               is_secret(conf->mysql_url, CONF_URL_MYSQL);
-}
-
-/* @is_public: everyone on the machine can read the file. */
+/*
+ * @is_public: everyone on the machine can read the file. Other files, which hold secrets, are looked at only
+ * @with_files.
+ */
 static Conf *
-parse(ConfFaults *faults, const char *bytes, size_t length, bool is_public, GPtrArray *errors)
+parse(ConfFaults *faults, const char *bytes, size_t length, bool is_public, bool with_files,
+      GPtrArray *errors)
 {
         g_autoptr(Conf) conf = conf_new(faults->path, conf_read_text(faults, bytes, length));
         conf_check(faults, conf, conf_build(faults, conf));
+        if (is_public && conf_holds_secret(conf))
+                conf_faults_error(faults, 0,
+                                  "holds a password and can be read by everyone; chmod 640 %s, or move the "
+                                  "password to a password_file",
+                                  faults->path);
+        if (with_files && faults->errors->len == 0)
+                conf_secret_load(faults, conf);
         if (faults->errors->len > 0) {
                 conf_faults_append_to(faults, faults->errors, errors);
                 return NULL;
         }
-        if (is_public && holds_secret(conf))
-                conf_faults_warn(faults, 0,
-                                 "holds a password and can be read by everyone; chmod 640 would help");
         conf_faults_append_to(faults, faults->warnings, conf->warnings);
         conf_fingerprint_seal(conf, bytes, length);
         return g_steal_pointer(&conf);
@@ -108,7 +93,7 @@ Conf *
 conf_parse(const char *path, const char *text, size_t length, GPtrArray *errors)
 {
         g_autoptr(ConfFaults) faults = conf_faults_new(path);
-        return parse(faults, text, length, false, errors);
+        return parse(faults, text, length, false, false, errors);
 }
 
 Conf *
@@ -122,7 +107,7 @@ conf_load(const char *path, GPtrArray *errors)
                 conf_faults_append_to(faults, faults->errors, errors);
                 return NULL;
         }
-        return parse(faults, bytes, length, is_public, errors);
+        return parse(faults, bytes, length, is_public, true, errors);
 }
 
 bool

@@ -89,10 +89,11 @@ typedef struct {
 typedef struct {
         char *name;
         unsigned line;
-        GStrv members;   /* host names, no duplicates, may be empty */
-        GStrv aliases;   /* names by which messages may call it */
-        GStrv amqp_urls; /* its own broker, tried in order; empty: the shared broker */
-        bool drained;    /* state = drain */
+        GStrv members;       /* host names, no duplicates, may be empty */
+        GStrv aliases;       /* names by which messages may call it */
+        GStrv amqp_urls;     /* its own broker, tried in order; empty: the shared broker */
+        char *password_file; /* of amqp_urls, or NULL */
+        bool drained;        /* state = drain */
         ConfTls tls;
 } ConfCluster;
 
@@ -112,7 +113,8 @@ typedef struct {
         char *state_dir;
 
         /* [broker] */
-        GStrv broker_urls; /* at least one */
+        GStrv broker_urls;          /* at least one, with the password of the file */
+        char *broker_password_file; /* or NULL */
         unsigned broker_heartbeat_s;
         bool quorum; /* queues the router declares: quorum, else classic */
         int64_t hold_time_ms;
@@ -123,6 +125,7 @@ typedef struct {
 
         /* [redis]; redis_url is NULL without the group: every configured member counts as alive */
         char *redis_url;
+        char *redis_password_file; /* or NULL */
         int64_t heartbeat_ttl_ms;
         int64_t redis_poll_ms;
         int64_t redis_timeout_ms;
@@ -132,6 +135,7 @@ typedef struct {
 
         /* [mysql]; mysql_url is NULL without the group: the clusters of the file are all there are */
         char *mysql_url;
+        char *mysql_password_file; /* or NULL */
         int64_t mysql_refresh_ms;
         int64_t mysql_timeout_ms;
         int64_t stats_keep_s;

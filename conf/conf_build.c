@@ -40,6 +40,7 @@ conf_cluster_free(ConfCluster *cluster)
         g_strfreev(cluster->members);
         g_strfreev(cluster->aliases);
         g_strfreev(cluster->amqp_urls);
+        g_free(cluster->password_file);
         conf_tls_clear(&cluster->tls);
         g_free(cluster);
 }

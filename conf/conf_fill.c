@@ -65,6 +65,22 @@ fill_file(const ConfPlace *place, const char *text, char **field)
         return true;
 }
 
+/* As units of systemd and their manuals write it: the only variable there is. */
+static bool
+fill_secret_file(const ConfPlace *place, const char *text, char **field)
+{
+        static const char variable[] = "${CREDENTIALS_DIRECTORY}/";
+        const char *directory = g_getenv("CREDENTIALS_DIRECTORY");
+        if (!g_str_has_prefix(text, variable))
+                return fill_file(place, text, field);
+        if (!directory || !g_path_is_absolute(directory))
+                return conf_place_error(
+                    place, "CREDENTIALS_DIRECTORY is not set: systemd sets it for units with "
+                           "LoadCredential; for other programs set it to the folder of the files");
+        g_autofree char *path = g_build_filename(directory, text + strlen(variable), NULL);
+        return fill_file(place, path, field);
+}
+
 static bool
 check_item(const ConfPlace *place, const ConfRow *row, const char *item)
 {
@@ -265,6 +281,8 @@ fill_field(const ConfPlace *place, const ConfRow *row, const char *text, void *t
         switch (row->type) {
         case CONF_TYPE_FILE:
                 return fill_file(place, text, field);
+        case CONF_TYPE_SECRET_FILE:
+                return fill_secret_file(place, text, field);
         case CONF_TYPE_HOST:
         case CONF_TYPE_CLUSTER:
                 return fill_name(place, row, text, field);

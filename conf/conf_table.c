@@ -30,6 +30,14 @@
                     .sentence = "File of the key that belongs to tls_cert."                                  \
         }
 
+#define PASSWORD_ROW(kind, owner, field, which)                                                              \
+        {                                                                                                    \
+                COMMON(kind, "password_file", SECRET_FILE, owner, field),                                    \
+                    .standard = "", .example = "/etc/cluster-router/" which ".password",                     \
+                    .sentence = "File of the password for the URLs above, which then name only a user; "     \
+                                "${CREDENTIALS_DIRECTORY}/NAME for a credential of systemd."                 \
+        }
+
 static const ConfRow rows[] = {
     {COMMON(DEFAULT, "cluster", CLUSTER, Conf, cluster), .standard = "", .restart = true, .example = "east",
      .sentence =
@@ -60,12 +68,14 @@ static const ConfRow rows[] = {
     {COMMON(CLUSTER, "amqp_url", AMQP_URLS, ConfCluster, amqp_urls), .standard = "",
      .example = "amqps://router:secret@rabbit.east:5671/east",
      .sentence = "Its own vhost or broker, one URL or several, tried in order; default: the shared broker."},
+    PASSWORD_ROW(CLUSTER, ConfCluster, password_file, "CLUSTER"),
     {COMMON(CLUSTER, "state", FLAG, ConfCluster, drained), .standard = "ready", .choices = "ready|drain",
      .sentence = "ready, or drain to give the cluster nothing new."},
     TLS_ROWS(CLUSTER, ConfCluster, tls),
 
     {COMMON(BROKER, "url", AMQP_URLS, Conf, broker_urls), .standard = "amqp://guest:guest@127.0.0.1:5672/%2f",
      .sentence = "The shared broker, one URL or several, tried in order; %2f is the vhost \"/\"."},
+    PASSWORD_ROW(BROKER, Conf, broker_password_file, "broker"),
     {COMMON(BROKER, "heartbeat", SECONDS, Conf, broker_heartbeat_s), .standard = "15s", .least = "1s",
      .most = "1h",
      .sentence = "Heartbeat of AMQP connections: a silent broker is given up after about twice this time."},
@@ -85,6 +95,7 @@ static const ConfRow rows[] = {
     {COMMON(REDIS, "url", REDIS_URL, Conf, redis_url), .standard = "redis://127.0.0.1:6379/0",
      .sentence = "The redis that holds the heartbeats; leave the group out: every configured member counts "
                  "as alive."},
+    PASSWORD_ROW(REDIS, Conf, redis_password_file, "redis"),
     {COMMON(REDIS, "heartbeat_ttl", TIME_MS, Conf, heartbeat_ttl_ms), .standard = "15s", .least = "100ms",
      .most = "1d", .sentence = "A host without a heartbeat for this long is not usable."},
     {COMMON(REDIS, "poll", TIME_MS, Conf, redis_poll_ms), .standard = "1s", .least = "10ms", .most = "10m",
@@ -103,6 +114,7 @@ static const ConfRow rows[] = {
      .example = "mysql://router:secret@127.0.0.1:3306/cluster_router",
      .sentence =
          "The catalogue of clusters; leave the group out: the clusters of this file are all there are."},
+    PASSWORD_ROW(MYSQL, Conf, mysql_password_file, "mysql"),
     {COMMON(MYSQL, "refresh", TIME_MS, Conf, mysql_refresh_ms), .standard = "30s", .least = "100ms",
      .most = "1d", .sentence = "How often the router reads the catalogue."},
     {COMMON(MYSQL, "timeout", TIME_MS, Conf, mysql_timeout_ms), .standard = "2s", .least = "100ms",

@@ -23,6 +23,7 @@ typedef enum {
 /* What a value is, and with it the type of the field at `offset` (in brackets). */
 typedef enum {
         CONF_TYPE_FILE,          /* a file name [char *] */
+        CONF_TYPE_SECRET_FILE,   /* the same, or ${CREDENTIALS_DIRECTORY}/NAME [char *] */
         CONF_TYPE_HOST,          /* [char *] */
         CONF_TYPE_CLUSTER,       /* [char *] */
         CONF_TYPE_QUEUE,         /* [char *] */

@@ -120,15 +120,20 @@ is_unchanged(const Slot *slot, const Conf *before, const Conf *after)
                conf_is_single_cluster(before) == conf_is_single_cluster(after);
 }
 
-void
+bool
 crew_stop_changed(Crew *crew, const Conf *before, const Conf *after)
 {
+        bool any = false;
+
         for (unsigned i = 0; i < crew->slots->len; i++) {
                 Slot *slot = g_ptr_array_index(crew->slots, i);
 
-                if (!is_unchanged(slot, before, after))
-                        stop_slot(slot);
+                if (is_unchanged(slot, before, after))
+                        continue;
+                stop_slot(slot);
+                any = true;
         }
+        return any;
 }
 
 unsigned

@@ -22,8 +22,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Crew, crew_free)
 void crew_start(Crew *crew, const LaneOptions *common);
 
 void crew_stop(Crew *crew); /* returns at once */
-/* Stops the lanes whose route is not in @after as it was in @before. */
-void crew_stop_changed(Crew *crew, const Conf *before, const Conf *after);
+/* Stops the lanes whose route is not in @after as it was in @before; true if there are such. */
+bool crew_stop_changed(Crew *crew, const Conf *before, const Conf *after);
 
 /* Forgets the lanes that have come to their end; returns how many are left. */
 unsigned crew_reap(Crew *crew);

@@ -268,10 +268,12 @@ reload(Daemon *daemon)
         stats_set_conf(daemon->stats, daemon->conf);
         reply_book_follow(daemon->book, daemon->conf);
         stats_set_reload(daemon->stats, true, NULL);
-        crew_stop_changed(daemon->crew, before, daemon->conf);
+        /* A password in a file of its own changes the lanes, but not the text. */
+        bool changed = crew_stop_changed(daemon->crew, before, daemon->conf);
+
         start_missing(daemon);
         feed_follow(&daemon->feed, daemon->conf);
-        if (g_strcmp0(before->fingerprint, daemon->conf->fingerprint) != 0)
+        if (changed || g_strcmp0(before->fingerprint, daemon->conf->fingerprint) != 0)
                 start_controls(daemon);
         conf_unref(before);
         g_message("reloaded %s", daemon->conf->path);

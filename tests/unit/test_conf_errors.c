@@ -46,7 +46,7 @@ static const Row errors[] = {
     {"[redis]\nheartbeat_tll = 15s\n",
      {"f:2: unknown key \"heartbeat_tll\" in [redis]; did you mean \"heartbeat_ttl\"?"}},
     {"[redis]\nxyzzyxyzzy = 1\n",
-     {"f:2: unknown key \"xyzzyxyzzy\" in [redis]; there is url, heartbeat_ttl, poll"}},
+     {"f:2: unknown key \"xyzzyxyzzy\" in [redis]; there is url, password_file, heartbeat_ttl"}},
     {TWO ROUTE "prefech = 1\n", {"f:9: unknown key \"prefech\" in [route:r]; did you mean \"prefetch\"?"}},
     {"[east]\ncluster_member_ips = a\nalias = b\n",
      {"f:3: unknown key \"alias\" in [east]; did you mean \"aliases\"?"}},
@@ -365,36 +365,6 @@ test_files(void)
         g_assert_cmpint(g_rmdir(dir), ==, 0);
 }
 
-/* A password in a file that everyone may read is worth a word; the broker's well-known guest is not. */
-static void
-test_public_password(void)
-{
-        static const struct {
-                const char *url;
-                unsigned mode;
-                unsigned warnings;
-        } rows[] = {
-            {"amqp://u:p@h", 0644, 1},           {"amqp://u:p@h", 0640, 0}, {"amqp://guest:guest@h", 0644, 0},
-            {"amqp://h, amqp://u:p@h", 0604, 1}, {"amqp://h", 0644, 0},
-        };
-        g_autofree char *dir = g_dir_make_tmp("conf-XXXXXX", NULL);
-        g_autofree char *path = g_build_filename(dir, "f.conf", NULL);
-        for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
-                g_autofree char *text = g_strdup_printf(
-                    "[broker]\nurl = %s\n[route:r]\nqueue = q\ndestination = queue:d\n", rows[i].url);
-                g_assert_true(g_file_set_contents(path, text, -1, NULL));
-                g_assert_cmpint(g_chmod(path, (int)rows[i].mode), ==, 0);
-                g_autoptr(GPtrArray) found = g_ptr_array_new_with_free_func(g_free);
-                g_autoptr(Conf) conf = conf_load(path, found);
-                g_assert_nonnull(conf);
-                g_assert_cmpuint(conf->warnings->len, ==, rows[i].warnings);
-                if (rows[i].warnings)
-                        g_assert_nonnull(strstr(conf->warnings->pdata[0], "chmod 640"));
-        }
-        g_assert_cmpint(g_remove(path), ==, 0);
-        g_assert_cmpint(g_rmdir(dir), ==, 0);
-}
-
 static void
 assert_refused_soon(const GString *text)
 {
@@ -482,7 +452,6 @@ main(int argc, char **argv)
         g_test_add_func("/conf_errors/each_has_its_message_and_line", test_errors);
         g_test_add_func("/conf_errors/warnings", test_warnings);
         g_test_add_func("/conf_errors/files", test_files);
-        g_test_add_func("/conf_errors/public_password", test_public_password);
         g_test_add_func("/conf_errors/monstrous_files_are_refused_soon",
                         test_monstrous_files_are_refused_soon);
         g_test_add_func("/conf_errors/keep_passwords", test_errors_keep_passwords);
