@@ -267,9 +267,9 @@ set_properties(Publication *publication, const Message *message, const Provenanc
         /* Where there was none, its byte may be the one too many in a full frame. */
         if (message->header_bytes < LINK_FRAME_BYTES - FRAME_OVERHEAD_BYTES)
                 set_delivery_mode(to, notes->stored ? PERSISTENT : provenance->delivery_mode);
-        g_snprintf(publication->expiration, sizeof(publication->expiration), "%" G_GINT64_FORMAT,
-                   MAX(notes->ttl_ms, 0));
         if (notes->ttl_ms >= 0) {
+                g_snprintf(publication->expiration, sizeof(publication->expiration), "%" G_GINT64_FORMAT,
+                           notes->ttl_ms);
                 to->expiration = bytes_of(publication->expiration);
                 to->_flags |= AMQP_BASIC_EXPIRATION_FLAG;
         }

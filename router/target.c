@@ -120,7 +120,7 @@ typedef struct {
 static size_t
 append_value(GString *out, const char *text, const Placeholder *placeholders, size_t count)
 {
-        for (size_t i = 0; i < count; i++) {
+        for (size_t i = 0; i < count && *text == '{'; i++) {
                 size_t length = strlen(placeholders[i].name);
 
                 if (strncmp(text, placeholders[i].name, length) == 0) {
