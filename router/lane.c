@@ -200,6 +200,8 @@ turn(Lane *lane)
                 lane_sweep_ledger(lane, g_ptr_array_index(lane->intakes, i));
         }
         lane_end_care(lane);
+        for (unsigned i = 0; i < lane->outlets->len; i++)
+                link_flush(outlet_link(g_ptr_array_index(lane->outlets, i)));
         atomic_store_explicit(&lane->stats->in_flight,
                               (int64_t)ledger_open_count(intake_ledger(lane->shared)), memory_order_relaxed);
         return busy;
@@ -219,53 +221,58 @@ is_waiting(const Lane *lane)
         return false;
 }
 
-/* Adds the link's socket to those that end the nap; false if frames are waiting already. */
-static bool
-watch(GArray *sockets, Link *link, bool wants_room)
+static Link *
+nth_link(const Lane *lane, unsigned n)
 {
-        struct pollfd entry = {.fd = link_fd(link), .events = POLLIN};
-
-        if (link_has_buffered(link))
-                return false;
-        /* Messages held back by a full socket go on as soon as it takes more. */
-        if (wants_room && link_state(link) == LINK_UP && !link_is_blocked(link) && !link_has_room(link))
-                entry.events |= POLLOUT;
-        g_array_append_val(sockets, entry);
-        return true;
+        if (n < lane->outlets->len)
+                return outlet_link(g_ptr_array_index(lane->outlets, n));
+        return intake_link(g_ptr_array_index(lane->intakes, n - lane->outlets->len));
 }
 
+/* Enters the sockets, the lane's own bell after those of the links; false if frames are waiting already. */
 static bool
-watch_all(Lane *lane)
+enter_sockets(Lane *lane)
 {
-        struct pollfd wake = {.fd = lane->home.wake_fd, .events = POLLIN};
+        unsigned links = lane->outlets->len + lane->intakes->len;
+        struct pollfd bell = {.fd = lane->home.wake_fd, .events = POLLIN};
+        bool quiet = true;
 
         g_array_set_size(lane->sockets, 0);
-        g_array_append_val(lane->sockets, wake);
-        for (unsigned i = 0; i < lane->outlets->len; i++) {
-                if (!watch(lane->sockets, outlet_link(g_ptr_array_index(lane->outlets, i)),
-                           lane->stalled->len > 0))
-                        return false;
+        for (unsigned n = 0; n < links; n++) {
+                Link *link = nth_link(lane, n);
+                struct pollfd entry = {.fd = link_fd(link), .events = POLLIN};
+
+                quiet &= !link_has_buffered(link);
+                /* Messages held back by a full socket go on as soon as it takes more. */
+                if (n < lane->outlets->len && lane->stalled->len > 0 && link_state(link) == LINK_UP &&
+                    !link_is_blocked(link) && !link_has_room(link))
+                        entry.events |= POLLOUT;
+                g_array_append_val(lane->sockets, entry);
         }
-        for (unsigned i = 0; i < lane->intakes->len; i++) {
-                if (!watch(lane->sockets, intake_link(g_ptr_array_index(lane->intakes, i)), false))
-                        return false;
-        }
-        return true;
+        g_array_append_val(lane->sockets, bell);
+        return quiet;
 }
 
+/*
+ * Looks which sockets have news, and sleeps until one has if there is nothing else to do. What answers and
+ * what comes in anew is read once in a turn, since that leaves more to be done at once in the next; what is
+ * parked is read to the end, so that parking queues are emptied faster than they fill.
+ */
 static void
-nap(Lane *lane)
+look(Lane *lane, bool busy)
 {
-        uint64_t woken;
+        bool quiet = enter_sockets(lane) && !busy;
+        struct pollfd *sockets = (struct pollfd *)lane->sockets->data;
+        unsigned links = lane->sockets->len - 1;
+        uint64_t rung;
 
-        if (!watch_all(lane))
+        if (poll(sockets, lane->sockets->len, !quiet ? 0 : is_waiting(lane) ? SLEEP_BUSY_MS : SLEEP_MS) <= 0)
                 return;
-
-        const struct pollfd *wake = (const struct pollfd *)lane->sockets->data;
-
-        if (poll((struct pollfd *)lane->sockets->data, lane->sockets->len,
-                 is_waiting(lane) ? SLEEP_BUSY_MS : SLEEP_MS) > 0 &&
-            (wake->revents & POLLIN) && read(lane->home.wake_fd, &woken, sizeof(woken)) < 0 &&
+        for (unsigned n = 0; n < links; n++) {
+                if (sockets[n].revents & ~POLLOUT)
+                        link_expect(nth_link(lane, n), n <= lane->outlets->len ? 1 : UINT_MAX, lane->now_us);
+        }
+        if (sockets[links].revents & POLLIN && read(lane->home.wake_fd, &rung, sizeof(rung)) < 0 &&
             errno != EAGAIN)
                 g_warning("route %s: eventfd: %s", lane->route->name, g_strerror(errno));
 }
@@ -333,10 +340,11 @@ lane_thread(void *data)
                 bool busy = turn(lane);
 
                 atomic_fetch_add_explicit(&lane->turns, 1, memory_order_relaxed);
-                if (lane->stop_us == 0 && g_atomic_int_get(&lane->stopping))
+                if (lane->stop_us == 0 && g_atomic_int_get(&lane->stopping)) {
                         begin_stop(lane);
-                else if (!busy)
-                        nap(lane);
+                        busy = true;
+                }
+                look(lane, busy);
         }
         close_all(lane);
         g_atomic_int_set(&lane->done, 1);

@@ -5,23 +5,28 @@
  * expect, and get slow while deliveries stream in. So frames are read one by one here, and deliveries and
  * returned messages are put together from them.
  *
- * A publish can block for ever inside the library if the peer stops reading. link_has_room() asks the socket
- * first, a few dozen kilobytes at a time, so that this can happen only with messages larger than the send
- * buffer.
+ * Publishes are put together in an outbox and written many at a time, before anything else is done with the
+ * connection.
+ *
+ * A write can block for ever if the peer stops reading. link_has_room() asks the socket first, a few dozen
+ * kilobytes at a time, so that this can happen only with messages larger than the send buffer.
  */
 
 #include "router/link.h"
 #include "cluster/backoff.h"
 #include "router/assembly.h"
 #include "router/dial.h"
+#include "router/outbox.h"
 
 #include <poll.h>
+#include <string.h>
 #include <sys/socket.h>
 
 enum {
         SEND_BUFFER_BYTES = 1 << 20,
         PUBLISH_OVERHEAD_BYTES = 200,
         STEADY_US = 10 * 1000 * 1000,
+        HEARTBEAT_LOOK_US = 1000 * 1000, /* heartbeats go out and are missed only while reading */
         GRACE_MS = 5000
 };
 
@@ -38,7 +43,11 @@ struct Link {
         uint64_t generation;
         bool blocked;
         bool side_open;
-        bool closed; /* for good */
+        bool closed;         /* for good */
+        bool tls;            /* only the library can write */
+        unsigned reads;      /* how often the socket may still be read */
+        int64_t expected_us; /* when it last was */
+        Outbox *outbox;      /* publishes to be written */
         int64_t room_bytes;
         int64_t room_step_bytes;
         Assembly assembly;
@@ -54,6 +63,7 @@ link_new(const LinkOptions *options)
         link->options = *options;
         link->options.conf = conf_ref(options->conf);
         link->fd = -1;
+        link->outbox = outbox_new();
         backoff_init(&link->backoff, 500, options->conf->retry_max_ms);
         return link;
 }
@@ -69,6 +79,7 @@ discard(Link *link)
         link->fd = -1;
         link->blocked = link->side_open = false;
         assembly_clear(&link->assembly);
+        outbox_clear(link->outbox);
         link->state = LINK_DOWN;
 }
 
@@ -79,6 +90,7 @@ link_free(Link *link)
                 return;
         discard(link);
         dialler_unref(link->dialler);
+        outbox_free(link->outbox);
         conf_unref(link->options.conf);
         g_free(link->error);
         g_free(link);
@@ -133,6 +145,7 @@ adopt(Link *link, int64_t now_us)
                                      conf->broker_heartbeat_s * 2000 + GRACE_MS, conf->hold_time_ms);
         link->state = LINK_UP;
         link->up_us = now_us;
+        link->reads = UINT_MAX;
         link->generation++;
         g_clear_pointer(&link->error, g_free);
 }
@@ -149,6 +162,7 @@ start_dial(Link *link)
                                   .setup = options->setup,
                                   .wake_fd = options->home->wake_fd};
 
+        link->tls = g_ascii_strncasecmp(attempt.url, "amqps:", strlen("amqps:")) == 0;
         link->next_url++;
         if (!options->urls[link->next_url])
                 link->next_url = 0;
@@ -180,6 +194,8 @@ link_tick(Link *link, int64_t now_us)
                 finish_dial(link, now_us);
         else if (link->state == LINK_DOWN && now_us >= link->retry_us)
                 start_dial(link);
+        else if (link->state == LINK_UP && now_us - link->expected_us >= HEARTBEAT_LOOK_US)
+                link_expect(link, 1, now_us);
         return link->state;
 }
 
@@ -235,10 +251,26 @@ link_has_room(Link *link)
                 return false;
         if (link->room_bytes > 0)
                 return true;
-        if (poll(&socket, 1, 0) < 1 || !(socket.revents & POLLOUT))
+        if (!link_flush(link) || poll(&socket, 1, 0) < 1 || !(socket.revents & POLLOUT))
                 return false;
         link->room_bytes = link->room_step_bytes;
         return true;
+}
+
+bool
+link_flush(Link *link)
+{
+        if (outbox_is_empty(link->outbox))
+                return true;
+        guard_step(link->guard);
+
+        int status = outbox_flush(link->outbox, link->connection);
+
+        guard_step(link->guard);
+
+        if (status != AMQP_STATUS_OK)
+                link_fail(link, "publish failed: %s", amqp_error_string2(status));
+        return status == AMQP_STATUS_OK;
 }
 
 bool
@@ -247,8 +279,8 @@ link_publish(Link *link, amqp_bytes_t exchange, amqp_bytes_t key, const amqp_bas
 {
         guard_step(link->guard);
 
-        int status =
-            amqp_basic_publish(link->connection, LINK_CHANNEL, exchange, key, 1, 0, properties, body);
+        int status = outbox_publish(link->outbox, link->connection, !link->tls, LINK_CHANNEL, exchange, key,
+                                    properties, body);
 
         guard_step(link->guard);
 
@@ -263,7 +295,7 @@ link_publish(Link *link, amqp_bytes_t exchange, amqp_bytes_t key, const amqp_bas
 bool
 link_send(Link *link, amqp_channel_t channel, amqp_method_number_t id, void *method)
 {
-        if (!link->connection)
+        if (!link->connection || !link_flush(link))
                 return false;
         guard_step(link->guard);
 
@@ -279,6 +311,8 @@ link_send(Link *link, amqp_channel_t channel, amqp_method_number_t id, void *met
 static bool
 open_channel(Link *link, amqp_channel_t channel)
 {
+        if (!link_flush(link))
+                return false;
         amqp_channel_open(link->connection, channel);
 
         amqp_rpc_reply_t reply = amqp_get_rpc_reply(link->connection);
@@ -297,7 +331,7 @@ link_open_side(Link *link)
 {
         if (!link->side_open)
                 link->side_open = open_channel(link, LINK_SIDE_CHANNEL);
-        return link->side_open;
+        return link->side_open && link_flush(link);
 }
 
 bool
@@ -410,6 +444,28 @@ on_frame(Link *link, const amqp_frame_t *frame, LinkEvent *out)
         return out->message->reply_code ? LINK_EVENT_RETURN : LINK_EVENT_DELIVERY;
 }
 
+void
+link_expect(Link *link, unsigned reads, int64_t now_us)
+{
+        /* What TLS has read of a record already, poll() does not know of. */
+        link->reads = link->tls ? UINT_MAX : reads;
+        link->expected_us = now_us;
+}
+
+/* May the next frame be asked for? It may need a look at the socket. */
+static bool
+may_read(Link *link)
+{
+        if (!link->connection)
+                return false;
+        if (link_has_buffered(link))
+                return true;
+        if (link->reads == 0)
+                return false;
+        link->reads--;
+        return true;
+}
+
 LinkEventKind
 link_next(Link *link, LinkEvent *out_event)
 {
@@ -417,15 +473,21 @@ link_next(Link *link, LinkEvent *out_event)
         amqp_frame_t frame;
 
         *out_event = (LinkEvent){.kind = LINK_EVENT_NOTHING};
-        while (link->connection && out_event->kind == LINK_EVENT_NOTHING) {
+        if (!link_flush(link)) {
+                out_event->kind = LINK_EVENT_LOST;
+                return LINK_EVENT_LOST;
+        }
+        while (out_event->kind == LINK_EVENT_NOTHING && may_read(link)) {
                 guard_step(link->guard);
 
                 int status = amqp_simple_wait_frame_noblock(link->connection, &frame, &now);
 
                 guard_step(link->guard);
 
-                if (status == AMQP_STATUS_TIMEOUT)
+                if (status == AMQP_STATUS_TIMEOUT) {
+                        link->reads = 0;
                         return LINK_EVENT_NOTHING;
+                }
                 if (status != AMQP_STATUS_OK)
                         return lost(link, out_event, amqp_error_string2(status));
                 out_event->kind = on_frame(link, &frame, out_event);

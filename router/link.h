@@ -70,9 +70,15 @@ amqp_connection_state_t link_connection(Link *link); /* NULL unless UP */
 /* True if a publish of ordinary size will not block: the socket takes more. */
 bool link_has_room(Link *link);
 
-/* Mandatory publish on LINK_CHANNEL. False if the connection failed (then the link is DOWN). */
+/*
+ * Mandatory publish on LINK_CHANNEL. It may wait to be written with others until link_flush(), which every
+ * other call that speaks to the broker begins with. False if the connection failed (then the link is DOWN).
+ */
 bool link_publish(Link *link, amqp_bytes_t exchange, amqp_bytes_t key,
                   const amqp_basic_properties_t *properties, amqp_bytes_t body) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Writes the publishes that wait. False if the connection failed. */
+bool link_flush(Link *link);
 
 /* Sends a method without waiting for an answer. False if the connection failed. */
 bool link_send(Link *link, amqp_channel_t channel, amqp_method_number_t id, void *method);
@@ -107,5 +113,11 @@ typedef struct {
         char text[160];
 } LinkEvent;
 
-/* The next thing that happened on LINK_CHANNEL; never waits. */
+/*
+ * poll() has news of link_fd(): link_next() may read the socket that many times, or until it is empty. It
+ * never looks by itself, since looking in vain costs as much as a message.
+ */
+void link_expect(Link *link, unsigned reads, int64_t now_us);
+
+/* The next thing that happened on LINK_CHANNEL, of what was read and may be read; never waits. */
 LinkEventKind link_next(Link *link, LinkEvent *out_event);
