@@ -84,8 +84,9 @@ describe_failure(int status, const ConfUrl *info, const ConfTls *tls)
 {
         switch (status) {
         case AMQP_STATUS_SSL_PEER_VERIFY_FAILED:
-                return g_strdup_printf("its certificate is not signed by an authority in %s (tls_ca)",
-                                       tls->ca ? tls->ca : SYSTEM_CA_FILE);
+                return g_strdup_printf(
+                    "its certificate is not valid now, or not signed by an authority in %s (tls_ca)",
+                    tls->ca ? tls->ca : SYSTEM_CA_FILE);
         case AMQP_STATUS_SSL_HOSTNAME_VERIFY_FAILED:
                 return g_strdup_printf("its certificate is not for the name %s", info->host);
         default:
