@@ -3,6 +3,7 @@
 
 #include "cluster/backoff.h"
 #include "cluster/liveness.h"
+#include "cluster/log.h"
 
 enum { RETRY_FIRST_MS = 500, RETRY_MAX_MS = 5000 };
 
@@ -64,11 +65,13 @@ static void
 log_change(Beat *beat, bool fine, const GError *error)
 {
         if (fine && !beat->connected)
-                g_message("host %s of cluster %s: heartbeats arrive in %s", beat->host, beat->cluster,
-                          beat->way->place);
+                log_line(G_LOG_LEVEL_MESSAGE, &(LogPlace){.cluster = beat->cluster},
+                         "host %s of cluster %s: heartbeats arrive in %s", beat->host, beat->cluster,
+                         beat->way->place);
         else if (!fine && (beat->connected || !beat->tried))
-                g_message("host %s of cluster %s: no heartbeats, trying again: %s", beat->host, beat->cluster,
-                          error->message);
+                log_line(G_LOG_LEVEL_MESSAGE, &(LogPlace){.cluster = beat->cluster},
+                         "host %s of cluster %s: no heartbeats, trying again: %s", beat->host, beat->cluster,
+                         error->message);
         beat->tried = true;
         beat->connected = fine;
 }
@@ -103,8 +106,9 @@ say_goodbye(Beat *beat)
 {
         g_autoptr(GError) error = NULL;
         if (!beat->way->goodbye(beat->sender, beat->cluster, beat->host, &error))
-                g_message("host %s of cluster %s: the heartbeat could not be removed and will expire: %s",
-                          beat->host, beat->cluster, error->message);
+                log_line(G_LOG_LEVEL_MESSAGE, &(LogPlace){.cluster = beat->cluster},
+                         "host %s of cluster %s: the heartbeat could not be removed and will expire: %s",
+                         beat->host, beat->cluster, error->message);
 }
 
 static gpointer
@@ -157,8 +161,9 @@ beat_stop(Beat *beat)
         while (!beat->done && g_cond_wait_until(&beat->wake, &beat->lock, deadline_us))
                 continue;
         if (!beat->done)
-                g_message("host %s of cluster %s: no answer from %s, the heartbeat will expire", beat->host,
-                          beat->cluster, beat->way->place);
+                log_line(G_LOG_LEVEL_MESSAGE, &(LogPlace){.cluster = beat->cluster},
+                         "host %s of cluster %s: no answer from %s, the heartbeat will expire", beat->host,
+                         beat->cluster, beat->way->place);
         g_mutex_unlock(&beat->lock);
         beat_unref(beat);
 }

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "cluster/change_log.h"
 
-#include <string.h>
+#include "cluster/log.h"
 
-enum { LINES_MAX = 30, PERIOD_US = 10 * G_USEC_PER_SEC };
+#include <string.h>
 
 struct ChangeLog {
         GHashTable *warnings; /* origin -> GHashTable: set of texts */
-        int64_t period_began_us;
-        unsigned lines;
-        unsigned left_out;
+        LogBudget budget;
 };
 
 ChangeLog *
@@ -30,32 +28,16 @@ change_log_free(ChangeLog *log)
         g_free(log);
 }
 
-static bool
-is_allowed(ChangeLog *log)
-{
-        int64_t now_us = g_get_monotonic_time();
-        if (now_us - log->period_began_us > PERIOD_US) {
-                if (log->left_out > 0)
-                        g_message("%u lines like those before were left out", log->left_out);
-                log->period_began_us = now_us;
-                log->lines = 0;
-                log->left_out = 0;
-        }
-        bool allowed = log->lines < LINES_MAX;
-        log->lines += allowed;
-        log->left_out += !allowed;
-        return allowed;
-}
-
 void
-change_log_line(ChangeLog *log, const char *format, ...)
+change_log_line(ChangeLog *log, const char *cluster, const char *format, ...)
 {
-        if (!is_allowed(log))
+        if (!log_budget_take(&log->budget))
                 return;
         va_list arguments;
         va_start(arguments, format);
-        g_logv(G_LOG_DOMAIN, G_LOG_LEVEL_MESSAGE, format, arguments);
+        g_autofree char *text = g_strdup_vprintf(format, arguments);
         va_end(arguments);
+        log_line(G_LOG_LEVEL_MESSAGE, &(LogPlace){.cluster = cluster}, "%s", text);
 }
 
 void
@@ -66,7 +48,7 @@ change_log_warnings(ChangeLog *log, const char *origin, GPtrArray *warnings)
         for (guint i = 0; i < warnings->len; i++) {
                 const char *text = warnings->pdata[i];
                 bool known = before != NULL && g_hash_table_contains(before, text);
-                if (g_hash_table_add(now, g_strdup(text)) && !known && is_allowed(log))
+                if (g_hash_table_add(now, g_strdup(text)) && !known && log_budget_take(&log->budget))
                         g_warning("%s", text);
         }
         g_hash_table_insert(log->warnings, g_strdup(origin), now);
@@ -77,7 +59,7 @@ log_cluster(ChangeLog *log, const ViewCluster *before, const ViewCluster *after)
 {
         guint usable_before = before != NULL ? before->usable->len : 0;
         if (before != NULL && before->drained != after->drained)
-                change_log_line(log, "cluster %s is %s%s%s", after->name,
+                change_log_line(log, after->name, "cluster %s is %s%s%s", after->name,
                                 after->drained ? "drained" : "no longer drained",
                                 after->drain_reason != NULL ? ": " : "",
                                 after->drain_reason != NULL ? after->drain_reason : "");
@@ -90,16 +72,16 @@ log_cluster(ChangeLog *log, const ViewCluster *before, const ViewCluster *after)
                 what = "is down:";
         else if (usable_before == 0)
                 what = "is up:";
-        change_log_line(log, "cluster %s %s %u of %u hosts usable", after->name, what, after->usable->len,
-                        after->hosts->len);
+        change_log_line(log, after->name, "cluster %s %s %u of %u hosts usable", after->name, what,
+                        after->usable->len, after->hosts->len);
 }
 
 void
 change_log_views(ChangeLog *log, const View *before, const View *after)
 {
         if (before == NULL)
-                change_log_line(log, "%u clusters, %" G_GUINT64_FORMAT " usable hosts", after->clusters->len,
-                                after->usable_total);
+                change_log_line(log, NULL, "%u clusters, %" G_GUINT64_FORMAT " usable hosts",
+                                after->clusters->len, after->usable_total);
         for (guint i = 0; before != NULL && i < after->clusters->len; i++) {
                 const ViewCluster *cluster = after->clusters->pdata[i];
                 log_cluster(log, view_find(before, cluster->name, strlen(cluster->name)), cluster);
@@ -107,6 +89,6 @@ change_log_views(ChangeLog *log, const View *before, const View *after)
         for (guint i = 0; before != NULL && i < before->clusters->len; i++) {
                 const ViewCluster *cluster = before->clusters->pdata[i];
                 if (view_find(after, cluster->name, strlen(cluster->name)) == NULL)
-                        change_log_line(log, "cluster %s is gone", cluster->name);
+                        change_log_line(log, cluster->name, "cluster %s is gone", cluster->name);
         }
 }

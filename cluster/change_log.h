@@ -17,8 +17,8 @@ ChangeLog *change_log_new(void);
 void change_log_free(ChangeLog *log); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ChangeLog, change_log_free)
 
-/* One line, if the limit allows. */
-void change_log_line(ChangeLog *log, const char *format, ...) G_GNUC_PRINTF(2, 3);
+/* One line, if the limit allows; about @cluster, unless that is NULL. */
+void change_log_line(ChangeLog *log, const char *cluster, const char *format, ...) G_GNUC_PRINTF(3, 4);
 
 /* @warnings (of char *): all that hold now, from one @origin; logs those that did not hold the last time. */
 void change_log_warnings(ChangeLog *log, const char *origin, GPtrArray *warnings);

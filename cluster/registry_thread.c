@@ -34,11 +34,11 @@ log_source(Registry *registry, const char *name, SourceState before, SourceState
            const char *error)
 {
         if (after == SOURCE_OK && before != SOURCE_OK)
-                change_log_line(registry->log, "%s: connected", name);
+                change_log_line(registry->log, NULL, "%s: connected", name);
         else if (after != SOURCE_OK && before == SOURCE_OK)
-                change_log_line(registry->log, "%s; what was last known stays in force", error);
+                change_log_line(registry->log, NULL, "%s; what was last known stays in force", error);
         else if (after != SOURCE_OK && strcmp(old_error, error) != 0)
-                change_log_line(registry->log, "%s; trying again", error);
+                change_log_line(registry->log, NULL, "%s; trying again", error);
 }
 
 static DampingRules
@@ -107,10 +107,11 @@ log_poll(Registry *registry, const RegistryStatus *before, const RegistryStatus 
         if (before->frozen == after->frozen)
                 return;
         if (after->frozen)
-                change_log_line(registry->log, "too many hosts vanished from redis at once to be true: they "
-                                               "count as alive for three heartbeat TTLs");
+                change_log_line(registry->log, NULL,
+                                "too many hosts vanished from redis at once to be true: they "
+                                "count as alive for three heartbeat TTLs");
         else
-                change_log_line(registry->log, "redis is believed again");
+                change_log_line(registry->log, NULL, "redis is believed again");
 }
 
 /* Asks redis about all clusters and takes the answer in. */

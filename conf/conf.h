@@ -97,6 +97,7 @@ typedef struct {
         ConfTls tls;
 } ConfCluster;
 
+typedef enum { CONF_LOG_TEXT, CONF_LOG_JSON } ConfLogFormat;
 typedef enum { CONF_HEARTBEAT_REDIS, CONF_HEARTBEAT_AMQP } ConfHeartbeatVia;
 
 typedef struct {
@@ -111,6 +112,7 @@ typedef struct {
         ConfHeartbeatVia heartbeat_via;
         int64_t heartbeat_interval_ms; /* a third of the TTL unless set */
         char *state_dir;
+        ConfLogFormat log_format;
 
         /* [broker] */
         GStrv broker_urls;          /* at least one, with the password of the file */

@@ -59,6 +59,10 @@ static const ConfRow rows[] = {
      .sentence =
          "Where the router keeps what it must know after a restart; default: /var/lib/cluster-router, for "
          "an ordinary user $XDG_STATE_HOME/cluster-router."},
+    {COMMON(DEFAULT, "log_format", CHOICE, Conf, log_format), .standard = "text", .choices = "text|json",
+     .restart = true,
+     .sentence = "Log as text, with fields where stderr is the journal of systemd, or as one JSON object per "
+                 "line on stderr."},
 
     {COMMON(CLUSTER, "cluster_member_ips", HOSTS, ConfCluster, members), .standard = "", .required = true,
      .example = "10.0.0.11,10.0.0.12",

@@ -10,6 +10,7 @@
 #include "cluster/local_host.h"
 #include "conf/conf.h"
 #include "router/beat_amqp.h"
+#include "router/log_format.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -181,5 +182,8 @@ main(int argc, char **argv)
                 command = NULL;
         signal(SIGPIPE, SIG_IGN);
         g_autoptr(Conf) conf = load_conf(options.conf_path);
-        return conf != NULL ? run(conf, command) : EX_CONFIG;
+        if (conf == NULL)
+                return EX_CONFIG;
+        log_format_use(conf->log_format);
+        return run(conf, command);
 }

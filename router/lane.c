@@ -37,10 +37,10 @@ report(Lane *lane, const char *error)
         if (g_strcmp0(error, lane->reported) == 0)
                 return;
         if (error && !lane->reported) {
-                g_warning("route %s: %s", lane->route->name, error);
+                lane_log(lane, G_LOG_LEVEL_WARNING, NULL, "%s", error);
                 stats_add(&lane->stats->reconnects, 1);
         } else if (!error) {
-                g_message("route %s: connected again", lane->route->name);
+                lane_log(lane, G_LOG_LEVEL_MESSAGE, NULL, "connected again");
         }
         g_free(lane->reported);
         lane->reported = g_strdup(error);
@@ -64,7 +64,7 @@ tell_statistics(Lane *lane)
         if (blocked != lane->blocked)
                 atomic_fetch_add(&lane->stats->lanes_blocked, blocked ? 1 : -1);
         if (consuming && !lane->consuming && !lane->reported)
-                g_message("route %s: consuming %s", lane->route->name, lane->route->queue);
+                lane_log(lane, G_LOG_LEVEL_MESSAGE, NULL, "consuming %s", lane->route->queue);
         lane->consuming = consuming;
         lane->blocked = blocked;
         if (lane->stop_us == 0)
@@ -274,7 +274,7 @@ look(Lane *lane, bool busy)
         }
         if (sockets[links].revents & POLLIN && read(lane->home.wake_fd, &rung, sizeof(rung)) < 0 &&
             errno != EAGAIN)
-                g_warning("route %s: eventfd: %s", lane->route->name, g_strerror(errno));
+                lane_log(lane, G_LOG_LEVEL_WARNING, NULL, "eventfd: %s", g_strerror(errno));
 }
 
 /* ---- the end ---- */
@@ -431,7 +431,7 @@ lane_wake(Lane *lane)
         uint64_t one = 1;
 
         if (write(lane->home.wake_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
-                g_warning("route %s: eventfd: %s", lane->route->name, g_strerror(errno));
+                lane_log(lane, G_LOG_LEVEL_WARNING, NULL, "eventfd: %s", g_strerror(errno));
 }
 
 void

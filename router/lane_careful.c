@@ -32,8 +32,8 @@ lane_is_poison(Lane *lane, const Delivery *delivery)
 
         if (crashes < CRASHES_POISON)
                 return false;
-        g_warning("route %s: a message was in hand at %u crashes in a row: it goes to the dead queue unread",
-                  lane->route->name, crashes);
+        lane_log(lane, G_LOG_LEVEL_WARNING, NULL,
+                 "a message was in hand at %u crashes in a row: it goes to the dead queue unread", crashes);
         return true;
 }
 
@@ -45,5 +45,6 @@ lane_end_care(Lane *lane)
         crashes_clear(lane->crashes, lane->route->name, lane->number);
         lane->careful = false;
         intake_set_window(lane->shared, lane->route->prefetch);
-        g_message("route %s: settled the first message after a crash, going on as usual", lane->route->name);
+        lane_log(lane, G_LOG_LEVEL_MESSAGE, NULL,
+                 "settled the first message after a crash, going on as usual");
 }

@@ -72,10 +72,10 @@ tell(const Lane *lane, const Flow *flow, ClusterConsuming before, ClusterConsumi
         const char *text = cluster_consuming_text(now);
 
         if (text)
-                g_warning("route %s: cluster %s is %s", lane->route->name, flow->name, text);
+                lane_log(lane, G_LOG_LEVEL_WARNING, flow->name, "cluster %s is %s", flow->name, text);
         else if (cluster_consuming_text(before))
-                g_message("route %s: cluster %s: heartbeats and consumers agree again", lane->route->name,
-                          flow->name);
+                lane_log(lane, G_LOG_LEVEL_MESSAGE, flow->name,
+                         "cluster %s: heartbeats and consumers agree again", flow->name);
 }
 
 void

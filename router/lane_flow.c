@@ -109,7 +109,7 @@ on_result(Lane *lane, Outlet *outlet, TopologyResult result, const GError *error
         if (result == TOPOLOGY_LOST)
                 link_fail(outlet_link(outlet), "%s", error ? error->message : "no answer");
         else if (result == TOPOLOGY_REFUSED)
-                g_warning("route %s: %s", lane->route->name, error->message);
+                lane_log(lane, G_LOG_LEVEL_WARNING, NULL, "%s", error->message);
 }
 
 /* A new connection may lead to a broker that knows none of the queues. */

@@ -176,6 +176,9 @@ lane_give_up(Lane *lane, Flow *flow)
         target->trouble_us = target->retry_us = 0;
         backoff_reset(&target->backoff);
         lane_break_pass(lane, flow);
+        if (log_budget_take(&lane->log_budget))
+                lane_log(lane, G_LOG_LEVEL_WARNING, flow_is_common(flow) ? NULL : flow->name,
+                         "cluster %s takes nothing: parking what is for it", flow->name);
         flow_park(flow, REASON_NACKED);
         flow_want_pass(flow, backoff_next_ms(&flow->backoff), lane->now_us);
 }
@@ -225,6 +228,7 @@ lane_count_outcome(Lane *lane, const Delivery *delivery, const Target *target)
                 return;
         case TARGET_DEAD:
                 stats_add(&lane->stats->dead, 1);
+                lane_log_message(lane, delivery, delivery->reason, "a message went to the dead queue");
                 return;
         case TARGET_PARKING:
                 cluster_stats_park(cluster, lane->now_us);
@@ -268,6 +272,7 @@ park_alone(Lane *lane, Delivery *delivery, Reason reason)
                 lane_bury(lane, delivery, reason);
                 return;
         }
+        lane_log_message(lane, delivery, reason, "a message is parked alone");
         flow->failing = true;
         if (!flow->passing && !flow->wants_pass)
                 flow_want_pass(flow, backoff_next_ms(&flow->backoff), lane->now_us);
@@ -332,8 +337,8 @@ on_refused(Lane *lane, Delivery *delivery, const OutletEvent *event)
         Target *target = delivery->target;
         bool too_large = strstr(event->text, "larger than") != NULL;
 
-        g_warning("route %s: a publish to %s%s%s was refused: %s", lane->route->name, target->exchange,
-                  *target->exchange ? "/" : "", target->key, event->text);
+        lane_log(lane, G_LOG_LEVEL_WARNING, NULL, "a publish to %s%s%s was refused: %s", target->exchange,
+                 *target->exchange ? "/" : "", target->key, event->text);
         if (target->kind == TARGET_CALLER)
                 lane_lose_caller(lane, delivery);
         else if (target->kind == TARGET_PARKING || target->kind == TARGET_DEAD)

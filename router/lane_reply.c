@@ -64,8 +64,8 @@ declare_reply_queue(Lane *lane, Outlet *outlet, RelayQueue *queue)
                 break;
         default:
                 queue->refused = true;
-                g_warning("route %s: replies to %s are not copied: %s", lane->route->name, queue->name,
-                          error->message);
+                lane_log(lane, G_LOG_LEVEL_WARNING, NULL, "replies to %s are not copied: %s", queue->name,
+                         error->message);
         }
         queue->declared = link_generation(link);
         return true;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "cluster/log.h"
 #include "router/answer.h"
 #include "router/envelope.h"
 #include "router/flow.h"
@@ -24,6 +25,7 @@
  *     lane_recall.c  what was done although the broker does not know it
  *     lane_flow.c    clusters: queues made, parking queues passed through
  *     lane_evidence.c  are the queues of living clusters consumed?
+ *     lane_log.c     lines about this route, its clusters and its messages
  *     lane_reply.c   callers: answered at once, or their replies copied back
  */
 
@@ -74,6 +76,7 @@ struct Lane {
         GArray *sockets;    /* of struct pollfd, to sleep on */
         unsigned look_cursor;
 
+        LogBudget log_budget; /* of lines about single messages */
         uint64_t arrivals;
         uint64_t in_flight_bytes;
         int64_t now_us;
@@ -84,6 +87,14 @@ struct Lane {
         int64_t stop_us;  /* when stopping began, 0: not stopping */
         bool cancelled;   /* the shared queue sends nothing more */
 };
+
+/* ---- lane_log.c ---- */
+
+/* A line about this lane's route, and about @cluster unless it is NULL. */
+void lane_log(const Lane *lane, GLogLevelFlags level, const char *cluster, const char *format, ...)
+    G_GNUC_PRINTF(4, 5);
+/* A line about one message: what became of it and why. So many are left out if there are too many. */
+void lane_log_message(Lane *lane, const Delivery *delivery, Reason reason, const char *what);
 
 /* ---- lane_route.c ---- */
 

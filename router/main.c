@@ -4,6 +4,7 @@
 
 #include "conf/conf.h"
 #include "router/daemon.h"
+#include "router/log_format.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -126,6 +127,7 @@ main(int argc, char **argv)
 
         if (!conf)
                 return EX_CONFIG;
+        log_format_use(conf->log_format);
         if (options.check) {
                 print_check(conf);
                 return EX_OK;
