@@ -9,6 +9,7 @@ import oslo_messaging
 from oslo_config import cfg
 
 TOPIC = "cinder-volume"
+HELD_DEADLINE_S = 60
 cfg.CONF([], project="clients")
 
 
@@ -31,6 +32,7 @@ class Endpoint:
         self.name = name
         self.done = []  # (method, id) in order of execution
         self.lock = threading.Lock()
+        self.gate = threading.Event()
 
     def note(self, method, identity):
         with self.lock:
@@ -54,6 +56,12 @@ class Endpoint:
 
     def slow(self, context, seconds=0, **_):
         time.sleep(seconds)
+        return self.name
+
+    def held(self, context, id=None, **_):
+        """Answers only once the test opens the gate."""
+        self.note("held", id)
+        self.gate.wait(HELD_DEADLINE_S)
         return self.name
 
     def fail(self, context, text="", **_):

@@ -16,6 +16,7 @@ import rpc
 import tap
 from rig import Broker, Router, wait_until
 
+DOWN_S = 20
 CONFIGURATION = """
 [east]
 cluster_member_ips = node-1.east.example
@@ -106,6 +107,7 @@ def killed(world):
     load.end()
     print(f"# {len(load.answered)} answered, {len(load.failed)} failed, {len(load.cast)} casts")
     assert not load.wrong, load.wrong
+    assert len(set(load.answered + load.failed)) == len(load.answered) + len(load.failed), "answered twice"
     # What was on its way at one of the two moments, in four threads.
     assert len(load.failed) <= 8, load.failed
     for name in ("east", "south"):
@@ -153,7 +155,7 @@ def caller_gone(world):
     before = world.router.reason("reply_orphan")
     caller = rpc.client(world.urls["api"], timeout=1)
     try:
-        caller.call({}, "slow", seconds=3, cluster="south")
+        caller.call({}, "held", id="gone", cluster="south")
     except oslo_messaging.MessagingTimeout:
         pass
     caller.transport.cleanup()
@@ -161,6 +163,8 @@ def caller_gone(world):
     for line in world.first.run("list_queues", "-p", "f-api", "name", "consumers").splitlines():
         if line.startswith("reply_") and line.endswith("\t0"):
             channel.queue_delete(line.split("\t")[0])
+    wait_until("the request is there", lambda: "gone" in world.ids("south", "held"))
+    world.services["south"].endpoint.gate.set()
     wait_until("counted as orphan", lambda: world.router.reason("reply_orphan") == before + 1)
     assert world.client.call({}, "echo", id=1, cluster="south")["from"] == "south"
 
@@ -194,8 +198,9 @@ def take_in_order(world, topic, count):
 
 
 def broker_down(world):
-    """A cluster's broker is down: its casts wait, its calls fail in time, others are served; then all arrive"""
+    """A cluster's broker is down for 20 s: its casts wait, its calls fail in time, others are served; then all arrive"""
     world.second.stop()
+    stopped = time.monotonic()
     try:
         for number in range(20):
             world.client.cast({}, "create", id=f"down-{number}", cluster="south")
@@ -213,7 +218,9 @@ def broker_down(world):
         # A router that starts meanwhile serves the others, too.
         world.router.stop()
         world.router.start()
-        assert world.client.call({}, "echo", id=20, cluster="east")["id"] == 20
+        while time.monotonic() < stopped + DOWN_S:
+            assert world.client.call({}, "echo", id=20, cluster="east")["id"] == 20
+            time.sleep(0.2)
     finally:
         world.second.start()
     wanted = [f"down-{number}" for number in range(20)]

@@ -122,17 +122,17 @@ def quorum(world):
 def waiting_reply(world):
     """A reply that comes while no router runs reaches its caller through the next one, without another call"""
     answers = []
-    patient = world.client.prepare(timeout=30)
-    caller = threading.Thread(
-        target=lambda: answers.append(patient.call({}, "slow", seconds=2, cluster="east")), daemon=True)
+    service = world.services["east"].endpoint
+    caller = threading.Thread(target=lambda: answers.append(
+        world.client.prepare(timeout=60).call({}, "held", id="waits", cluster="east")), daemon=True)
     caller.start()
-    before = world.router.cluster("east")["delivered"]
-    wait_until("the call is on its way", lambda: world.router.cluster("east")["delivered"] > before)
+    wait_until("the request is there", lambda: "waits" in service.ids("held"))
     time.sleep(1.2)  # the book of reply queues is written once a second at most
     world.router.kill()
-    time.sleep(1.5)  # the reply comes meanwhile
+    service.gate.set()
+    wait_until("the reply waits", lambda: "\t1" in world.broker.run("list_queues", "-p", "l-east", "name", "messages"))
     world.router.start()
-    caller.join(15)
+    caller.join(30)
     assert answers == ["east"], answers
 
 

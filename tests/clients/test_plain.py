@@ -41,6 +41,9 @@ on_cluster_down = cast:park, call:fail
 """
 
 
+ECHO = b"echo"
+
+
 class World:
     def __init__(self, broker):
         broker.add_vhosts("p-api", "p-west")
@@ -78,20 +81,20 @@ class Worker(threading.Thread):
     def take(self, channel, method, properties, body):
         self.seen[properties.message_id] = (method, properties, body)
         if properties.reply_to:
-            answer = json.dumps({"by": self.queue, "size": len(body)})
+            answer = body if body.startswith(ECHO) else json.dumps({"by": self.queue, "size": len(body)})
             channel.basic_publish("", properties.reply_to, answer,
                                   pika.BasicProperties(correlation_id=properties.correlation_id))
         channel.basic_ack(method.delivery_tag)
 
 
 def ask(world, queue, cluster, body, deadline_s=10):
-    """A request that awaits its reply in that queue: the reply as JSON."""
+    """A request that awaits its reply in that queue: the reply, if it is one of Worker's as JSON."""
     identity = str(uuid.uuid4())
     answers = []
 
     def take(_channel, _method, properties, answer):
         if properties.correlation_id == identity:
-            answers.append(json.loads(answer))
+            answers.append(answer if answer.startswith(ECHO) else json.loads(answer))
     tag = world.channel.basic_consume(queue, take, auto_ack=True)
     world.send(cluster, body, reply_to=queue, correlation_id=identity)
     end = time.monotonic() + deadline_s
@@ -171,7 +174,7 @@ def pika_expiration(world):
 
 
 def pika_large(world):
-    """pika: bodies of 1 MB arrive whole, and so do their replies"""
+    """pika: bodies of 1 MB arrive whole, and so do replies of that size"""
     queue = world.channel.queue_declare(f"answers-{uuid.uuid4()}", exclusive=True).method.queue
     body = json.dumps({"cluster": "west", "text": "x" * 1000000}).encode()
     for index, cluster in enumerate(("east", "west")):
@@ -180,6 +183,7 @@ def pika_large(world):
             world.send(cluster, body, message_id=identity)
             assert hashlib.sha256(world.seen(index, identity)[2]).digest() == hashlib.sha256(body).digest()
         assert ask(world, queue, cluster, body)["size"] == len(body)
+        assert ask(world, queue, cluster, ECHO + body) == ECHO + body
 
 
 def kombu_json(world):
@@ -199,6 +203,21 @@ def kombu_json(world):
         with west.Consumer([queue], callbacks=[take]):
             drain(west, got, 21)
     assert got == list(range(21)), got
+
+
+def kombu_properties(world):
+    """kombu: headers, priority, expiration and a body of 1 MB arrive as they were sent"""
+    headers = {"cluster": "west", "text": "é", "list": [1, "two"], "table": {"inner": True}}
+    text = "x" * 1000000
+    with kombu.Connection(world.urls["api"]) as api:
+        api.Producer(serializer="json").publish({"text": text}, routing_key="work", headers=headers, priority=5,
+                                                expiration=60, message_id="kombu", delivery_mode=2, type="t")
+    _, properties, body = world.seen(1, "kombu")
+    assert json.loads(body) == {"text": text}
+    assert (properties.priority, properties.delivery_mode, properties.type) == (5, 2, "t"), properties
+    assert properties.content_type == "application/json" and properties.content_encoding == "utf-8", properties
+    assert 50000 < int(properties.expiration) <= 60000, properties.expiration
+    assert {name: properties.headers[name] for name in headers} == headers, properties.headers
 
 
 def drain(connection, into, count, deadline_s=10):
@@ -240,7 +259,7 @@ def main():
     broker = Broker(url, ctl)
     world = World(broker)
     broken = tap.run([pika_reply_to, pika_direct_reply_to, pika_refused, pika_properties, pika_expiration, pika_large,
-                      kombu_json, kombu_rpc, books], world)
+                      kombu_json, kombu_properties, kombu_rpc, books], world)
     if broken:
         print(world.router.tail(), file=sys.stderr)
     world.router.stop()
