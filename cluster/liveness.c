@@ -43,6 +43,12 @@ liveness_free(Liveness *liveness)
         g_free(liveness);
 }
 
+RedisLink *
+liveness_link(Liveness *liveness)
+{
+        return liveness->link;
+}
+
 const char *
 liveness_run_id(const Liveness *liveness)
 {

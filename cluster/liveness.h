@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "cluster/redis_link.h"
 #include "cluster/view.h"
 
 #include <glib.h>
@@ -63,6 +64,9 @@ bool liveness_check_hosts(Liveness *liveness, GPtrArray *clusters, GPtrArray *wa
  * writes is a warning, not a failure of the poll.
  */
 void liveness_write_counts(Liveness *liveness, GPtrArray *clusters, GPtrArray *warnings);
+
+/* Its connection, for what else the same thread asks of redis. */
+RedisLink *liveness_link(Liveness *liveness);
 
 /* Identity of the redis process seen by the last poll, "" if it is not known. */
 const char *liveness_run_id(const Liveness *liveness);

@@ -42,6 +42,7 @@ struct Registry {
         Catalogue *catalogue;      /* NULL: no [mysql] */
         uint64_t connected_serial; /* the configuration that the two were made from */
         int64_t redis_due_us;
+        int64_t announce_due_us;
         int64_t mysql_due_us;
         int64_t serial_due_us; /* when to look whether the catalogue has changed */
         uint64_t serial;       /* of the catalogue last read */

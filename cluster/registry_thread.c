@@ -7,6 +7,7 @@
  * saved view and the call to notify come from the difference between the view in force and the one dealt with
  * last, whichever thread published it.
  */
+#include "cluster/announcement.h"
 #include "cluster/merge.h"
 #include "cluster/registry_private.h"
 #include "cluster/saved_view.h"
@@ -114,6 +115,22 @@ log_poll(Registry *registry, const RegistryStatus *before, const RegistryStatus 
                 change_log_line(registry->log, NULL, "redis is believed again");
 }
 
+/* Tells operators where this router is, when that is due. */
+static void
+announce(Registry *registry, const Conf *conf)
+{
+        g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
+        g_autoptr(GError) error = NULL;
+        int64_t now_us = g_get_monotonic_time();
+        if (now_us < registry->announce_due_us)
+                return;
+        registry->announce_due_us = now_us + ANNOUNCEMENT_TTL_MS * 1000 / 3;
+        if (!announcement_renew(liveness_link(registry->liveness), conf, &error))
+                g_ptr_array_add(
+                    warnings, g_strdup_printf("clusterctl top does not see this router: %s", error->message));
+        change_log_warnings(registry->log, "announcement", warnings);
+}
+
 /* Asks redis about all clusters and takes the answer in. */
 static void
 poll_redis(Registry *registry)
@@ -146,6 +163,8 @@ poll_redis(Registry *registry)
                 liveness_write_counts(registry->liveness, clusters, warnings);
         if (fine)
                 change_log_warnings(registry->log, "redis", warnings);
+        if (fine)
+                announce(registry, conf);
         log_poll(registry, &before, &after);
         schedule_redis(registry, conf, fine, began_us);
 }
@@ -322,6 +341,7 @@ connect_sources(Registry *registry)
         backoff_init(&registry->redis_backoff, RETRY_FIRST_MS, REDIS_RETRY_MAX_MS);
         backoff_init(&registry->mysql_backoff, RETRY_FIRST_MS, MYSQL_RETRY_MAX_MS);
         registry->redis_due_us = 0;
+        registry->announce_due_us = 0;
         registry->mysql_due_us = registry->catalogue != NULL ? 0 : G_MAXINT64;
         registry->serial_due_us = G_MAXINT64;
 }
@@ -428,6 +448,18 @@ finish_first_round(Registry *registry)
         g_mutex_unlock(&registry->lock);
 }
 
+/* An orderly end: nobody need wait until the announcement expires. */
+static void
+withdraw(Registry *registry)
+{
+        RegistryStatus status;
+        registry_get_status(registry, &status);
+        if (registry->liveness == NULL || status.redis != SOURCE_OK)
+                return;
+        if (!announcement_withdraw(liveness_link(registry->liveness), registry->conf, NULL))
+                g_debug("the announcement expires by itself");
+}
+
 gpointer
 registry_thread_main(gpointer data)
 {
@@ -444,6 +476,7 @@ registry_thread_main(gpointer data)
                         connect_sources(registry);
                 work(registry);
         }
+        withdraw(registry);
         catalogue_thread_end();
         return NULL;
 }

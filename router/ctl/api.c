@@ -11,7 +11,7 @@
 enum { CONNECT_TIMEOUT_MS = 2000, TIMEOUT_MS = 10000, ANSWER_MAX_BYTES = 64 * 1024 * 1024 };
 
 char *
-api_url(const Conf *conf, const char *path)
+api_address(const Conf *conf)
 {
         const char *address = conf->http_address;
 
@@ -21,8 +21,15 @@ api_url(const Conf *conf, const char *path)
                 address = "127.0.0.1";
         else if (strcmp(address, "::") == 0)
                 address = "::1";
-        return g_strdup_printf(strchr(address, ':') ? "http://[%s]:%u%s" : "http://%s:%u%s", address,
-                               conf->http_port, path);
+        return g_strdup_printf(strchr(address, ':') ? "[%s]:%u" : "%s:%u", address, conf->http_port);
+}
+
+char *
+api_url(const Conf *conf, const char *path)
+{
+        g_autofree char *address = api_address(conf);
+
+        return address ? g_strdup_printf("http://%s%s", address, path) : NULL;
 }
 
 static size_t
@@ -58,28 +65,17 @@ fetch(const char *url, GString *answer, long *out_code)
         return result == CURLE_OK ? NULL : curl_easy_strerror(result);
 }
 
-json_t *
-api_ask(const Conf *conf, const char *path, int *out_status, char **out_error)
+/* @hint: what may help if nobody answers. */
+static json_t *
+ask(const char *url, const char *hint, int *out_status, char **out_error)
 {
-        g_autofree char *url = api_url(conf, path);
         g_autoptr(GString) answer = g_string_new(NULL);
         long code = 0;
+        const char *failure = fetch(url, answer, &code);
 
         *out_status = EXIT_UNAVAILABLE;
-        if (url == NULL) {
-                *out_status = EXIT_CONFIG;
-                *out_error =
-                    g_strdup_printf("%s: the router is not asked over HTTP (listen = off); set listen = "
-                                    "127.0.0.1:9419 in [http]",
-                                    conf->path);
-                return NULL;
-        }
-
-        const char *failure = fetch(url, answer, &code);
         if (failure) {
-                *out_error =
-                    g_strdup_printf("no router answers at %s: %s; is cluster-routerd running with %s?", url,
-                                    failure, conf->path);
+                *out_error = g_strdup_printf("no router answers at %s: %s%s", url, failure, hint);
                 return NULL;
         }
         if (code != 200) {
@@ -95,6 +91,29 @@ api_ask(const Conf *conf, const char *path, int *out_status, char **out_error)
         }
         *out_status = EXIT_DONE;
         return document;
+}
+
+json_t *
+api_ask(const Conf *conf, const char *path, int *out_status, char **out_error)
+{
+        g_autofree char *url = api_url(conf, path);
+        g_autofree char *hint = g_strdup_printf("; is cluster-routerd running with %s?", conf->path);
+
+        if (url)
+                return ask(url, hint, out_status, out_error);
+        *out_status = EXIT_CONFIG;
+        *out_error = g_strdup_printf("%s: the router is not asked over HTTP (listen = off); set listen = "
+                                     "127.0.0.1:9419 in [http]",
+                                     conf->path);
+        return NULL;
+}
+
+json_t *
+api_ask_at(const char *address, const char *path, int *out_status, char **out_error)
+{
+        g_autofree char *url = g_strdup_printf("http://%s%s", address, path);
+
+        return ask(url, "", out_status, out_error);
 }
 
 json_t *

@@ -16,5 +16,12 @@ json_t *api_get(const Conf *conf, const char *path, int *out_status) G_GNUC_WARN
 json_t *api_ask(const Conf *conf, const char *path, int *out_status,
                 char **out_error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* Another router, at HOST:PORT. */
+json_t *api_ask_at(const char *address, const char *path, int *out_status,
+                   char **out_error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Where the router of this configuration is asked, as HOST:PORT. New; NULL if HTTP is off. */
+char *api_address(const Conf *conf) G_GNUC_WARN_UNUSED_RESULT;
+
 /* Where the router is asked: a wildcard address becomes loopback. New; NULL if HTTP is off. */
 char *api_url(const Conf *conf, const char *path) G_GNUC_WARN_UNUSED_RESULT;

@@ -3,8 +3,8 @@
  * The screen is drawn as a whole at every look, line by line, each cleared to its end: no flicker, and
  * nothing to keep in step. The terminal is put back as it was at every end but kill -9.
  */
-#include "router/ctl/api.h"
 #include "router/ctl/config.h"
+#include "router/ctl/fleet.h"
 #include "router/ctl/nouns.h"
 #include "router/ctl/print.h"
 #include "router/ctl/top_table.h"
@@ -25,34 +25,34 @@
 enum { LINES_OTHER = 2, COLUMNS_DEFAULT = 80, LINES_DEFAULT = 24, CTRL_C = 3 };
 
 typedef struct {
-        const Conf *conf;
+        Fleet *fleet;
         TopColumn column;
         bool reverse;
+        bool each; /* a row for each router */
         int64_t every_ms;
-        json_t *before;
-        json_t *after;
-        char *error; /* why there is no new look */
         struct termios terminal;
         bool has_keys; /* stdin is a terminal */
         int signal_fd;
         bool over;
 } Top;
 
-/* False: the router does not answer, and top->error tells why. */
-static bool
-look(Top *top, int *out_status)
+/* What the routers said last, in order; borrows from it. */
+static GArray *
+make_rows(const Top *top)
 {
-        g_autofree char *error = NULL;
-        json_t *document = api_ask(top->conf, "/api/v1/stats", out_status, &error);
+        const GPtrArray *routers = fleet_routers(top->fleet);
+        GArray *rows = top_rows_new();
 
-        g_free(top->error);
-        top->error = g_steal_pointer(&error);
-        if (document == NULL)
-                return false;
-        json_decref(top->before);
-        top->before = top->after;
-        top->after = document;
-        return true;
+        for (unsigned i = 0; i < routers->len; i++) {
+                const FleetRouter *router = routers->pdata[i];
+
+                if (router->after)
+                        top_add_rows(rows, router->id, router->before, router->after);
+        }
+        if (!top->each)
+                top_merge(rows);
+        top_sort(rows, top->column, top->reverse);
+        return rows;
 }
 
 /* ---- the screen ---- */
@@ -80,20 +80,22 @@ draw_line(const char *line, size_t width)
 static void
 draw(const Top *top)
 {
-        g_autoptr(GArray) rows = top_rows(top->before, top->after);
+        g_autoptr(GArray) rows = make_rows(top);
+        g_autofree char *complaint = fleet_complaint(top->fleet);
         size_t width = 0, height = 0;
 
         get_size(&width, &height);
-        top_sort(rows, top->column, top->reverse);
 
         g_autofree char *text = top_text(rows, width, height > LINES_OTHER ? height - LINES_OTHER : 1);
         g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
-        g_autofree char *title = g_strdup_printf(
-            "by %s%s  q: quit  r: reverse  sort: n)ame i)n o)ut d)ead p)arked f) in flight t) p99",
-            top_column_name(top->column), top->reverse ? ", reversed" : "");
+        g_autofree char *title = g_strdup_printf("routers: %u  by %s%s  q: quit  e: each router  r: reverse  "
+                                                 "sort: n)ame i)n o)ut d)ead p)arked f) in "
+                                                 "flight t) p99",
+                                                 fleet_routers(top->fleet)->len, top_column_name(top->column),
+                                                 top->reverse ? ", reversed" : "");
 
         fputs("\033[H", stdout);
-        draw_line(top->error ? top->error : title, width);
+        draw_line(complaint ? complaint : title, width);
         for (char **line = lines; *line && (*line)[0]; line++)
                 draw_line(*line, width);
         fputs("\033[J", stdout);
@@ -132,6 +134,8 @@ on_key(Top *top, char key)
                 top->over = true;
         if (key == 'r')
                 top->reverse = !top->reverse;
+        if (key == 'e')
+                top->each = !top->each;
         for (TopColumn column = 0; column < TOP_COLUMNS; column++)
                 if (key == top_column_key(column))
                         top->column = column;
@@ -186,7 +190,6 @@ static void
 watch(Top *top)
 {
         sigset_t watched, before;
-        int status;
 
         sigemptyset(&watched);
         sigaddset(&watched, SIGINT);
@@ -200,33 +203,55 @@ watch(Top *top)
                 draw(top);
                 wait_for_next(top);
                 if (!top->over)
-                        look(top, &status); /* a failure is told on the screen, and the router waited for */
+                        fleet_look(
+                            top->fleet); /* a failure is told on the screen, and the router waited for */
         }
         close_screen(top);
         close(top->signal_fd);
         pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
+static json_t *
+routers_json(const Fleet *fleet)
+{
+        const GPtrArray *routers = fleet_routers(fleet);
+        json_t *list = json_array();
+
+        for (unsigned i = 0; i < routers->len; i++) {
+                const FleetRouter *router = routers->pdata[i];
+
+                json_array_append_new(list, json_pack("{s:o, s:o, s:o}", "router", print_string(router->id),
+                                                      "address", print_string(router->address), "error",
+                                                      print_string(router->error)));
+        }
+        return list;
+}
+
+static int
+complain(const Fleet *fleet)
+{
+        g_autofree char *complaint = fleet_complaint(fleet);
+
+        return complaint ? command_fail(EXIT_UNAVAILABLE, "%s", complaint) : EXIT_DONE;
+}
+
 static int
 print_once(Top *top, bool json)
 {
-        int status = EXIT_DONE;
-
         g_usleep((gulong)top->every_ms * 1000);
-        if (!look(top, &status))
-                return command_fail(status, "%s", top->error);
+        if (fleet_look(top->fleet) == 0)
+                return complain(top->fleet);
 
-        g_autoptr(GArray) rows = top_rows(top->before, top->after);
+        g_autoptr(GArray) rows = make_rows(top);
 
-        top_sort(rows, top->column, top->reverse);
         if (json) {
-                print_json(
-                    json_pack("{s:f, s:o}", "every_s", (double)top->every_ms / 1000, "rows", top_json(rows)));
+                print_json(json_pack("{s:f, s:o, s:o}", "every_s", (double)top->every_ms / 1000, "routers",
+                                     routers_json(top->fleet), "rows", top_json(rows)));
         } else {
                 g_autofree char *text = top_text(rows, 0, 0);
                 fputs(text, stdout);
         }
-        return EXIT_DONE;
+        return complain(top->fleet);
 }
 
 static bool
@@ -255,8 +280,8 @@ top(const Options *options, char **arguments)
 {
         bool once = options_get(options, "--once") != NULL;
         uint64_t every_ms = 1000;
-        Top state = {.reverse = options_get(options, "--reverse") != NULL};
-        int status = EXIT_CONFIG;
+        Top state = {.reverse = options_get(options, "--reverse") != NULL,
+                     .each = options_get(options, "--each-router") != NULL};
 
         if (!read_column(options, &state.column) ||
             !options_get_number(options, "--every", CONF_UNIT_TIME, "100ms", "1h", &every_ms))
@@ -266,40 +291,44 @@ top(const Options *options, char **arguments)
         g_autoptr(Conf) conf = config_load(options);
         if (conf == NULL)
                 return EXIT_CONFIG;
-        state.conf = conf;
+        g_autoptr(Fleet) fleet = fleet_new(conf);
+
+        state.fleet = fleet;
         state.every_ms = (int64_t)every_ms;
-        if (!look(&state, &status))
-                command_fail(status, "%s", state.error);
-        else if (once)
-                status = print_once(&state, options->json);
-        else
-                watch(&state);
-        json_decref(state.before);
-        json_decref(state.after);
-        g_free(state.error);
-        return status;
+        if (fleet_look(fleet) == 0)
+                return complain(fleet);
+        if (once)
+                return print_once(&state, options->json);
+        watch(&state);
+        return EXIT_DONE;
 }
 
 static const CommandOption top_options[] = {
     {"--once", NULL, "print one table, without a terminal"},
     {"--sort", "COLUMN", "name, in, out, dead, parked, in_flight or p99; name unless said"},
     {"--reverse", NULL, "the other way round"},
+    {"--each-router", NULL, "a row for each router instead of their sums"},
     {"--every", "TIME", "between two looks: 500ms, 2s; 1s unless said"},
     {0},
 };
 
 const Command top_commands[] = {
-    {"top", NULL, "", 0, 0, "Watch what goes through the router",
+    {"top", NULL, "", 0, 0, "Watch what goes through all routers",
      "A table of routes and their clusters, drawn anew every second: messages in, delivered and dead per\n"
-     "second since the look before, what waits in parking queues, times as in clusterctl stats. Keys: q "
-     "quits,\n"
-     "n i o d p f t sort by name, in, out, dead, parked, in flight, p99, and r reverses. A router that goes\n"
-     "away is waited for.\n\n"
-     "JSON, only with --once: {\"every_s\", \"rows\": [{\"route\", \"cluster\", \"in_per_s\", "
-     "\"out_per_s\",\n"
-     "\"dead_per_s\", \"parked\", \"in_flight\", \"p50_us\", \"p99_us\", \"state\"}]}; cluster null is all "
-     "of the "
-     "route\n\n"
+     "second since the look before, what waits in parking queues, times as in clusterctl stats. Routers "
+     "announce\n"
+     "themselves in redis; without [redis] the one at [http] listen is asked. Rates and messages in flight "
+     "are\n"
+     "summed over the routers, times are those of the slowest. Keys: q quits, n i o d p f t sort by name, "
+     "in,\n"
+     "out, dead, parked, in flight, p99, r reverses, e shows each router. One that goes away is waited "
+     "for.\n\n"
+     "JSON, only with --once: {\"every_s\", \"routers\": [{\"router\", \"address\", \"error\"}],\n"
+     "\"rows\": [{\"router\", \"route\", \"cluster\", \"in_per_s\", \"out_per_s\", \"dead_per_s\", "
+     "\"parked\",\n"
+     "\"in_flight\", \"p50_us\", \"p99_us\", \"state\"}]}; router null is the sum of all, cluster null is "
+     "all of\n"
+     "the route. Exit status 69 if a router did not answer.\n\n"
      "Example: clusterctl top --once --sort out\n",
      top, top_options},
     {0},

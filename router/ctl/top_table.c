@@ -62,9 +62,10 @@ rate(const json_t *before, const json_t *after, const char *key, double seconds)
 }
 
 static void
-add_route(GArray *rows, const json_t *before, const json_t *after, double seconds)
+add_route(GArray *rows, const char *router, const json_t *before, const json_t *after, double seconds)
 {
-        TopRow row = {.route = json_string_value(json_object_get(after, "route")),
+        TopRow row = {.router = router,
+                      .route = json_string_value(json_object_get(after, "route")),
                       .state = json_string_value(json_object_get(after, "state")),
                       .p50_us = number(after, "hop_p50_us")};
 
@@ -78,9 +79,10 @@ add_route(GArray *rows, const json_t *before, const json_t *after, double second
 }
 
 static void
-add_cluster(GArray *rows, const char *route, const json_t *before, const json_t *after, double seconds)
+add_cluster(GArray *rows, const TopRow *route, const json_t *before, const json_t *after, double seconds)
 {
-        TopRow row = {.route = route,
+        TopRow row = {.router = route->router,
+                      .route = route->route,
                       .cluster = json_string_value(json_object_get(after, "cluster")),
                       .state = json_string_value(json_object_get(after, "flow")),
                       .p50_us = -1};
@@ -93,9 +95,14 @@ add_cluster(GArray *rows, const char *route, const json_t *before, const json_t 
 }
 
 GArray *
-top_rows(const json_t *before, const json_t *after)
+top_rows_new(void)
 {
-        GArray *rows = g_array_new(FALSE, TRUE, sizeof(TopRow));
+        return g_array_new(FALSE, TRUE, sizeof(TopRow));
+}
+
+void
+top_add_rows(GArray *rows, const char *router, const json_t *before, const json_t *after)
+{
         double seconds = before ? number(after, "uptime_s") - number(before, "uptime_s") : 0;
         const json_t *route, *cluster;
         size_t i, j;
@@ -104,20 +111,21 @@ top_rows(const json_t *before, const json_t *after)
         {
                 const char *name = json_string_value(json_object_get(route, "route"));
                 const json_t *old = find(json_object_get(before, "routes"), "route", name);
+                const TopRow of_route = {.router = router, .route = name};
 
                 if (name == NULL)
                         continue;
-                add_route(rows, old, route, seconds);
+                add_route(rows, router, old, route, seconds);
                 json_array_foreach(json_object_get(route, "clusters"), j, cluster)
                 {
                         const char *of = json_string_value(json_object_get(cluster, "cluster"));
 
                         if (of)
-                                add_cluster(rows, name, find(json_object_get(old, "clusters"), "cluster", of),
-                                            cluster, seconds);
+                                add_cluster(rows, &of_route,
+                                            find(json_object_get(old, "clusters"), "cluster", of), cluster,
+                                            seconds);
                 }
         }
-        return rows;
 }
 
 /* ---- order ---- */
@@ -140,6 +148,8 @@ compare(gconstpointer a, gconstpointer b, gpointer user_data)
                 result = strcmp(x->route, y->route);
         if (result == 0)
                 result = g_strcmp0(x->cluster, y->cluster);
+        if (result == 0)
+                result = g_strcmp0(x->router, y->router);
         return order->reverse ? -result : result;
 }
 
@@ -149,6 +159,45 @@ top_sort(GArray *rows, TopColumn column, bool reverse)
         Order order = {column, reverse};
 
         g_array_sort_with_data(rows, compare, &order);
+}
+
+/* ---- several routers ---- */
+
+static double
+join(TopColumn column, double a, double b)
+{
+        if (column == TOP_PARKED || column == TOP_P99 || a < 0 || b < 0)
+                return MAX(a, b);
+        return a + b;
+}
+
+static void
+merge_row(TopRow *row, const TopRow *other)
+{
+        for (TopColumn column = 0; column < TOP_COLUMNS; column++)
+                row->values[column] = join(column, row->values[column], other->values[column]);
+        row->p50_us = MAX(row->p50_us, other->p50_us);
+        if (g_strcmp0(row->state, other->state) != 0)
+                row->state = "mixed";
+}
+
+void
+top_merge(GArray *rows)
+{
+        unsigned kept = 0;
+
+        top_sort(rows, TOP_NAME, false);
+        for (unsigned i = 0; i < rows->len; i++) {
+                TopRow *last = kept > 0 ? &g_array_index(rows, TopRow, kept - 1) : NULL;
+                TopRow row = g_array_index(rows, TopRow, i);
+
+                row.router = NULL;
+                if (last && strcmp(last->route, row.route) == 0 && g_strcmp0(last->cluster, row.cluster) == 0)
+                        merge_row(last, &row);
+                else
+                        g_array_index(rows, TopRow, kept++) = row;
+        }
+        g_array_set_size(rows, kept);
 }
 
 /* ---- text ---- */
@@ -167,25 +216,38 @@ count_text(double value)
         return value < 0 ? g_strdup("-") : g_strdup_printf("%.0f", value);
 }
 
+static void
+add_text_row(Table *table, const TopRow *row, bool with_router)
+{
+        g_autofree char *in = rate_text(row->values[TOP_IN]);
+        g_autofree char *out = rate_text(row->values[TOP_OUT]);
+        g_autofree char *dead = rate_text(row->values[TOP_DEAD]);
+        g_autofree char *parked = count_text(row->values[TOP_PARKED]);
+        g_autofree char *in_flight = count_text(row->values[TOP_IN_FLIGHT]);
+        g_autofree char *p50 = print_duration_us(row->p50_us);
+        g_autofree char *p99 = print_duration_us(row->values[TOP_P99]);
+        const char *cluster = row->cluster ? row->cluster : "all";
+        const char *state = row->state ? row->state : "-";
+
+        if (with_router)
+                table_add(table, row->route, cluster, row->router ? row->router : "all", in, out, dead,
+                          parked, state, in_flight, p50, p99, NULL);
+        else
+                table_add(table, row->route, cluster, in, out, dead, parked, state, in_flight, p50, p99,
+                          NULL);
+}
+
 static Table *
 make_table(const GArray *rows)
 {
-        Table *table = table_new("ROUTE", "CLUSTER", "IN/s", "OUT/s", "DEAD/s", "PARKED", "STATE",
-                                 "IN FLIGHT", "P50", "P99", NULL);
+        bool with_router = rows->len > 0 && g_array_index(rows, TopRow, 0).router;
+        Table *table = with_router ? table_new("ROUTE", "CLUSTER", "ROUTER", "IN/s", "OUT/s", "DEAD/s",
+                                               "PARKED", "STATE", "IN FLIGHT", "P50", "P99", NULL)
+                                   : table_new("ROUTE", "CLUSTER", "IN/s", "OUT/s", "DEAD/s", "PARKED",
+                                               "STATE", "IN FLIGHT", "P50", "P99", NULL);
 
-        for (unsigned i = 0; i < rows->len; i++) {
-                const TopRow *row = &g_array_index(rows, TopRow, i);
-                g_autofree char *in = rate_text(row->values[TOP_IN]);
-                g_autofree char *out = rate_text(row->values[TOP_OUT]);
-                g_autofree char *dead = rate_text(row->values[TOP_DEAD]);
-                g_autofree char *parked = count_text(row->values[TOP_PARKED]);
-                g_autofree char *in_flight = count_text(row->values[TOP_IN_FLIGHT]);
-                g_autofree char *p50 = print_duration_us(row->p50_us);
-                g_autofree char *p99 = print_duration_us(row->values[TOP_P99]);
-
-                table_add(table, row->route, row->cluster ? row->cluster : "all", in, out, dead, parked,
-                          row->state ? row->state : "-", in_flight, p50, p99, NULL);
-        }
+        for (unsigned i = 0; i < rows->len; i++)
+                add_text_row(table, &g_array_index(rows, TopRow, i), with_router);
         return table;
 }
 
@@ -244,10 +306,10 @@ top_json(const GArray *rows)
 
                 json_array_append_new(
                     list,
-                    json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "route",
-                              print_string(row->route), "cluster", print_string(row->cluster), "in_per_s",
-                              number_json(row->values[TOP_IN]), "out_per_s",
-                              number_json(row->values[TOP_OUT]), "dead_per_s",
+                    json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "router",
+                              print_string(row->router), "route", print_string(row->route), "cluster",
+                              print_string(row->cluster), "in_per_s", number_json(row->values[TOP_IN]),
+                              "out_per_s", number_json(row->values[TOP_OUT]), "dead_per_s",
                               number_json(row->values[TOP_DEAD]), "parked",
                               count_json(row->values[TOP_PARKED]), "in_flight",
                               count_json(row->values[TOP_IN_FLIGHT]), "p50_us", count_json(row->p50_us),

@@ -25,6 +25,7 @@ const char *top_column_name(TopColumn column);
 char top_column_key(TopColumn column);
 
 typedef struct {
+        const char *router;  /* borrowed; NULL: the sum of all */
         const char *route;   /* borrowed from the later document */
         const char *cluster; /* NULL: all of the route */
         const char *state;
@@ -32,8 +33,15 @@ typedef struct {
         double p50_us;
 } TopRow;
 
-/* @before NULL: no rates. An array of TopRow, which borrow from @after. */
-GArray *top_rows(const json_t *before, const json_t *after) G_GNUC_WARN_UNUSED_RESULT;
+GArray *top_rows_new(void) G_GNUC_WARN_UNUSED_RESULT; /* of TopRow */
+/* What @router says. @before NULL: no rates. The rows borrow from @after. */
+void top_add_rows(GArray *rows, const char *router, const json_t *before, const json_t *after);
+
+/*
+ * Makes one row of those of one route and cluster: sums, but of times the longest, and of a parking queue,
+ * which all routers share, what the one knows that saw most of it.
+ */
+void top_merge(GArray *rows);
 
 /* By name upwards, with the clusters behind their route; by numbers downwards. @reverse: the other way. */
 void top_sort(GArray *rows, TopColumn column, bool reverse);
