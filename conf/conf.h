@@ -74,6 +74,7 @@ typedef struct {
         unsigned prefetch;       /* 1-65535 */
         unsigned lanes;          /* 1-64 */
         ConfSource *affinity;    /* or NULL */
+        int64_t take_back_ms;    /* of conf_route_has_host_queues(): a host is dead for that long before */
         int64_t park_ttl_s;      /* 0: none */
         unsigned max_attempts;   /* 0: none */
         char *fingerprint;       /* hash of all that matters to its lanes: same text, same lane */
@@ -173,6 +174,10 @@ bool conf_is_single_cluster(const Conf *conf);
 
 const ConfCluster *conf_find_cluster(const Conf *conf, const char *name); /* NULL if the file has none such */
 const ConfRoute *conf_find_route(const Conf *conf, const char *name);
+
+/* Each host has a queue whose name follows from the file: destination = queue: with {host}, without {key} and
+ * {exchange}. */
+bool conf_route_has_host_queues(const ConfRoute *route);
 
 /*
  * The names that the file relies on but does not define (possible only with [mysql], where the catalogue may

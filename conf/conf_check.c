@@ -166,6 +166,10 @@ check_route(ConfFaults *faults, const Conf *conf, const ConfRoute *route, bool c
         if (route->key && route->affinity && !conf_destination_has(route, "{host}"))
                 conf_faults_warn(faults, conf_text_line(conf->text, name, "affinity"),
                                  "affinity: has no effect without {host} in the destination");
+        if (route->key && !conf_route_has_host_queues(route) && conf_group_find(group, "take_back"))
+                conf_faults_warn(faults, conf_text_line(conf->text, name, "take_back"),
+                                 "take_back: has no effect unless the destination is queue: with {host}, and "
+                                 "without {key} and {exchange}");
         if (route->binds->len == 0 && conf_group_find(group, "bind_exchange"))
                 conf_faults_warn(faults, conf_text_line(conf->text, name, "bind_exchange"),
                                  "bind_exchange: has no effect without bind");

@@ -95,6 +95,13 @@ conf_destination_has(const ConfRoute *route, const char *placeholder)
         return strstr(route->exchange, placeholder) || strstr(route->key, placeholder);
 }
 
+bool
+conf_route_has_host_queues(const ConfRoute *route)
+{
+        return route->to_queue && strstr(route->key, "{host}") && !strstr(route->key, "{key}") &&
+               !strstr(route->key, "{exchange}");
+}
+
 void
 conf_bind_free(ConfBind *bind)
 {

@@ -106,6 +106,7 @@ add_outlet(GChecksum *sum, const ConfRoute *route)
         add_policy(sum, &route->on_down_call);
         add_number(sum, route->replies);
         add_text(sum, route->affinity ? route->affinity->spelling : NULL);
+        add_number(sum, route->take_back_ms);
         add_number(sum, route->park_ttl_s);
         add_number(sum, route->max_attempts);
 }

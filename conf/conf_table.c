@@ -177,6 +177,11 @@ static const ConfRow rows[] = {
      .sentence =
          "With {host} in the destination: messages of which this source holds the same text go to the "
          "same host while it is usable; without, or without a text, hosts take turns."},
+    {COMMON(ROUTE, "take_back", TIME_MS, ConfRoute, take_back_ms), .standard = "1m", .least = "100ms",
+     .most = "3650d",
+     .sentence =
+         "With {host} in a queue: destination: when a host has been down for this long, what is left in "
+         "its queue is taken back and routed again."},
     {COMMON(ROUTE, "park_ttl", TIME_S, ConfRoute, park_ttl_s), .standard = "none", .least = "1s",
      .most = "3650d", .sentence = "A message parked for this long goes to the dead queue."},
     {COMMON(ROUTE, "max_attempts", COUNT, ConfRoute, max_attempts), .standard = "none", .least = "1",

@@ -105,5 +105,7 @@ dispatch_notes(const Delivery *delivery, const ConfRoute *route, uint64_t seq, i
                                   .cluster = cluster_note(delivery),
                                   .tag_cluster = tagged ? target->cluster : NULL,
                                   .tag_hosts = tagged ? delivery->tag_hosts : NULL,
-                                  .now_unix_ms = now_unix_ms};
+                                  .now_unix_ms = now_unix_ms,
+                                  .to_host = target->kind == TARGET_DESTINATION &&
+                                             conf_route_has_host_queues(route)};
 }

@@ -45,7 +45,7 @@ Intake *
 intake_new(IntakeKind kind, Conf *conf, const ConfRoute *route, const char *const *urls, const ConfTls *tls,
            const LinkHome *home)
 {
-        static const char *const roles[] = {"intake", "parking", "replies"};
+        static const char *const roles[] = {"intake", "parking", "replies", "hosts"};
         Intake *intake = g_new0(Intake, 1);
         LinkOptions options = {.conf = conf,
                                .route = route,

@@ -9,12 +9,12 @@
 
 /*
  * Where messages come in: one consuming connection and the ledger of its unacknowledged deliveries. The
- * shared intake consumes the queue of its route; parking and reply intakes consume any number of queues, told
- * from each other by a number. Belongs to the thread of its lane.
+ * shared intake consumes the queue of its route; the others (parking queues, replies, queues of dead hosts)
+ * consume any number of queues, told from each other by a number. Belongs to the thread of its lane.
  */
 typedef struct Intake Intake;
 
-typedef enum { INTAKE_SHARED, INTAKE_PARKING, INTAKE_REPLIES } IntakeKind;
+typedef enum { INTAKE_SHARED, INTAKE_PARKING, INTAKE_REPLIES, INTAKE_HOSTS } IntakeKind;
 
 /* @urls and @tls are of that conf. All but the shared one consume nothing before intake_consume(). */
 Intake *intake_new(IntakeKind kind, Conf *conf, const ConfRoute *route, const char *const *urls,

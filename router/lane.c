@@ -124,6 +124,7 @@ follow_registry(Lane *lane)
 
         lane->view = registry_get_view(lane->registry);
         lane_follow_view(lane);
+        lane_follow_hosts(lane);
         view_unref(old);
 }
 
@@ -134,6 +135,8 @@ on_cancelled(Lane *lane, const Intake *intake, int number)
                 lane->cancelled = true;
         else if (intake_kind(intake) == INTAKE_PARKING)
                 lane_end_consumer(lane, number);
+        else if (intake_kind(intake) == INTAKE_HOSTS)
+                lane_end_taking(lane, number);
 }
 
 static bool
@@ -192,6 +195,7 @@ turn(Lane *lane)
         if (tick) {
                 lane->tick_us = lane->now_us + TICK_US;
                 lane_tend_flows(lane);
+                lane_tend_hosts(lane);
                 lane_drop_old(lane);
         }
         read_clock(lane);
@@ -210,7 +214,8 @@ turn(Lane *lane)
 static bool
 is_waiting(const Lane *lane)
 {
-        if (lane->stalled->len > 0 || lane->stop_us != 0 || ledger_count(intake_ledger(lane->shared)) > 0)
+        if (lane->stalled->len > 0 || lane->stop_us != 0 || host_queues_taken(lane->host_queues) > 0 ||
+            ledger_count(intake_ledger(lane->shared)) > 0)
                 return true;
         for (unsigned i = 0; i < lane->flows->len; i++) {
                 const Flow *flow = g_ptr_array_index(lane->flows, i);
@@ -286,6 +291,7 @@ begin_stop(Lane *lane)
         intake_stop(lane->shared);
         for (unsigned i = 0; i < lane->flows->len; i++)
                 lane_break_pass(lane, g_ptr_array_index(lane->flows, i));
+        lane_stop_taking(lane);
 }
 
 static bool
@@ -398,6 +404,8 @@ build(Lane *lane)
         lane->flow_names = g_hash_table_new(g_str_hash, g_str_equal);
         lane->queues = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_queue_target);
         lane->stalled = g_ptr_array_new();
+        lane->host_queues = lane->number == 0 ? host_queues_new(lane->route) : NULL;
+        lane->host_intakes = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)intake_free);
         g_queue_init(&lane->kept);
         lane->recall = recall_new(2 * (size_t)lane->route->prefetch);
         target_init(&lane->caller, TARGET_CALLER, NULL, lane->outlet, "", "{key}", "", false, conf);
@@ -467,6 +475,8 @@ lane_free(Lane *lane)
         g_ptr_array_unref(lane->stalled);
         intake_free(lane->shared);
         intake_free(lane->parking);
+        g_hash_table_unref(lane->host_intakes);
+        host_queues_free(lane->host_queues);
         g_ptr_array_unref(lane->intakes);
         g_ptr_array_unref(lane->outlets);
         g_array_unref(lane->sockets);

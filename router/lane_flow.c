@@ -112,6 +112,24 @@ on_result(Lane *lane, Outlet *outlet, TopologyResult result, const GError *error
                 lane_log(lane, G_LOG_LEVEL_WARNING, NULL, "%s", error->message);
 }
 
+bool
+lane_look(Lane *lane, Outlet *outlet, const char *queue, uint32_t *out_messages, bool *out_refused)
+{
+        g_autoptr(GError) error = NULL;
+        TopologyResult result;
+
+        if (!can_call(outlet))
+                return false;
+        result = topology_look(link_connection(outlet_link(outlet)), LINK_SIDE_CHANNEL, queue, out_messages,
+                               NULL, &error);
+        if (result == TOPOLOGY_ABSENT)
+                *out_messages = 0;
+        *out_refused = result == TOPOLOGY_REFUSED;
+        if (result == TOPOLOGY_LOST)
+                on_result(lane, outlet, result, error);
+        return result == TOPOLOGY_OK || result == TOPOLOGY_ABSENT;
+}
+
 /* A new connection may lead to a broker that knows none of the queues. */
 static bool
 is_declared(Target *target)

@@ -56,6 +56,7 @@ try_publish(Lane *lane, Delivery *delivery)
             !lane_prepare_reply(lane, delivery) || !outlet_is_ready(target->outlet, bare))
                 return false;
         if (target->kind != TARGET_DEAD && delivery_is_expired(delivery, lane->now_us)) {
+                lane_count_taken(lane, delivery);
                 stats_add(&lane->stats->expired, 1);
                 lane_settle(lane, delivery, REASON_EXPIRED);
                 return true;
@@ -222,6 +223,7 @@ lane_count_outcome(Lane *lane, const Delivery *delivery, const Target *target)
 {
         ClusterStats *cluster = target->flow ? target->flow->stats : lane->common->stats;
 
+        lane_count_taken(lane, delivery);
         switch (target->kind) {
         case TARGET_CALLER:
                 lane_count_answer(lane, delivery);

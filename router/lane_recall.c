@@ -43,7 +43,7 @@ name_of(const Delivery *delivery)
 void
 lane_remember(Lane *lane, const Delivery *delivery, Target *target)
 {
-        GString *name = delivery->relay ? NULL : name_of(delivery);
+        GString *name = delivery->relay || delivery->taken ? NULL : name_of(delivery);
 
         if (!name)
                 return;
@@ -70,7 +70,8 @@ drop_oldest(Lane *lane)
 void
 lane_keep(Lane *lane, Delivery *delivery)
 {
-        if (delivery->relay || delivery->flight.state != FLIGHT_SETTLED || !has_name(delivery)) {
+        if (delivery->relay || delivery->taken || delivery->flight.state != FLIGHT_SETTLED ||
+            !has_name(delivery)) {
                 delivery_free(delivery);
                 return;
         }
@@ -95,8 +96,9 @@ void
 lane_remember_kept(Lane *lane, const Intake *intake)
 {
         bool shared = intake_kind(intake) == INTAKE_SHARED;
+        bool kept = shared || intake_kind(intake) == INTAKE_PARKING;
 
-        for (GList *at = lane->kept.head; at && intake_kind(intake) != INTAKE_REPLIES; at = at->next) {
+        for (GList *at = lane->kept.head; at && kept; at = at->next) {
                 const Delivery *delivery = at->data;
 
                 if (shared == (delivery->origin == NULL))
@@ -124,7 +126,8 @@ settle_again(Lane *lane, Delivery *delivery, const Target *target)
 bool
 lane_recognise(Lane *lane, Delivery *delivery)
 {
-        GString *name = delivery->message->redelivered ? name_of(delivery) : NULL;
+        /* What comes back from the queue of a dead host was delivered there, and is not done with. */
+        GString *name = delivery->message->redelivered && !delivery->taken ? name_of(delivery) : NULL;
         void *target = NULL;
         bool known;
 

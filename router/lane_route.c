@@ -17,7 +17,7 @@ count_received(Lane *lane, Intake *intake, const Delivery *delivery)
                 return;
         if (delivery->message->redelivered)
                 stats_add(&lane->stats->redelivered, 1);
-        if (delivery->origin)
+        if (delivery->origin || intake_kind(intake) == INTAKE_HOSTS)
                 return;
         stats_add(&lane->stats->received, 1);
         stats_add(&lane->stats->received_bytes, delivery->bytes);
@@ -38,6 +38,8 @@ leave_origin(Delivery *delivery)
                 delivery->origin->in_hand--;
         if (delivery->relay)
                 delivery->relay->in_hand--;
+        if (delivery->taken)
+                delivery->taken->in_hand--;
 }
 
 void
@@ -146,6 +148,8 @@ lane_drop_all(Lane *lane, Intake *intake)
                 abort_passes(lane);
         else if (intake_kind(intake) == INTAKE_REPLIES)
                 forget_replies(lane, intake);
+        else if (intake_kind(intake) == INTAKE_HOSTS)
+                lane_abort_taking(lane, intake);
 }
 
 /* ---- from the message to its target ---- */
@@ -214,8 +218,8 @@ act(Lane *lane, Delivery *delivery, const Envelope *envelope, const Decision *de
         }
 }
 
-static void
-route(Lane *lane, Delivery *delivery)
+void
+lane_route(Lane *lane, Delivery *delivery)
 {
         Envelope envelope;
 
@@ -282,7 +286,10 @@ handle(Lane *lane, Intake *intake, Delivery *delivery)
         case INTAKE_PARKING:
                 delivery->origin->in_hand++;
                 if (admit_parked(lane, delivery))
-                        route(lane, delivery);
+                        lane_route(lane, delivery);
+                return;
+        case INTAKE_HOSTS:
+                lane_receive_taken(lane, delivery);
                 return;
         case INTAKE_REPLIES:
                 lane_receive_reply(lane, relay_of(lane, intake), delivery);
@@ -291,7 +298,7 @@ handle(Lane *lane, Intake *intake, Delivery *delivery)
                 if (lane_is_poison(lane, delivery))
                         lane_bury(lane, delivery, REASON_POISON);
                 else
-                        route(lane, delivery);
+                        lane_route(lane, delivery);
                 return;
         }
 }
@@ -301,10 +308,11 @@ lane_receive(Lane *lane, Intake *intake, Message *message)
 {
         Flow *origin = origin_of(lane, intake, message);
         bool stray = intake_kind(intake) == INTAKE_PARKING && !origin;
+        bool own = origin || intake_kind(intake) == INTAKE_HOSTS;
 
         message->received_us = lane->now_us;
 
-        Delivery *delivery = delivery_new(message, origin, lane->arrivals++, lane->now_unix_ms);
+        Delivery *delivery = delivery_new(message, origin, own, lane->arrivals++, lane->now_unix_ms);
 
         if (stray || !ledger_add(intake_ledger(intake), message->tag, &delivery->flight)) {
                 link_fail(intake_link(intake), "the broker's delivery tags are out of step");

@@ -5,6 +5,7 @@
 #include "router/answer.h"
 #include "router/envelope.h"
 #include "router/flow.h"
+#include "router/host_queue.h"
 #include "router/intake.h"
 #include "router/lane.h"
 #include "router/outlet.h"
@@ -26,6 +27,7 @@
  *     lane_flow.c    clusters: queues made, parking queues passed through
  *     lane_evidence.c  are the queues of living clusters consumed?
  *     lane_log.c     lines about this route, its clusters and its messages
+ *     lane_hosts.c   what is left in the queues of dead hosts is taken back
  *     lane_reply.c   callers: answered at once, or their replies copied back
  */
 
@@ -72,8 +74,10 @@ struct Lane {
         Target caller;      /* the default exchange, where callers wait */
         GPtrArray *intakes; /* of Intake *: shared, parking, and one for each cluster with its own broker */
         GHashTable *queues; /* policy queue -> Target * */
-        GPtrArray *stalled; /* of Target * that hold messages */
-        GArray *sockets;    /* of struct pollfd, to sleep on */
+        HostQueues *host_queues;  /* of dead hosts, or NULL: first lane only */
+        GHashTable *host_intakes; /* Outlet * -> Intake *, its broker's; made when first needed */
+        GPtrArray *stalled;       /* of Target * that hold messages */
+        GArray *sockets;          /* of struct pollfd, to sleep on */
         unsigned look_cursor;
 
         LogBudget log_budget; /* of lines about single messages */
@@ -102,7 +106,9 @@ void lane_log_message(Lane *lane, const Delivery *delivery, Reason reason, const
 void lane_receive(Lane *lane, Intake *intake, Message *message);
 /* The intake's channel is gone: forgets its deliveries. */
 void lane_drop_all(Lane *lane, Intake *intake);
-/* Out of the books, back to its parking queue as if never delivered. */
+/* Reads a message and sends it where it belongs. */
+void lane_route(Lane *lane, Delivery *delivery);
+/* Out of the books, back to its queue as if never delivered. */
 void lane_hand_back(Lane *lane, Delivery *delivery);
 /* A message that came from a parking queue has left it. */
 void lane_count_unparked(const Lane *lane, const Delivery *delivery);
@@ -155,6 +161,22 @@ bool lane_collect(Lane *lane);
 /* Looks, now and then, whether the cluster's queue is consumed, and warns if heartbeats tell otherwise. */
 void lane_compare_evidence(Lane *lane, Flow *flow);
 
+/* ---- lane_hosts.c ---- */
+
+/* Which hosts are dead in the view. Nothing more is taken from the queue of one that is not. */
+void lane_follow_hosts(Lane *lane);
+/* Slow work: begins and ends to take back, a portion at a time. */
+void lane_tend_hosts(Lane *lane);
+/* A message came out of the queue of a dead host. */
+void lane_receive_taken(Lane *lane, Delivery *delivery);
+/* That queue sends nothing more. */
+void lane_end_taking(Lane *lane, int number);
+/* The channel is gone, and with it all that was in hand. */
+void lane_abort_taking(Lane *lane, const Intake *intake);
+void lane_stop_taking(Lane *lane);
+/* Before its outcome is counted: nothing unless it was taken back. */
+void lane_count_taken(Lane *lane, const Delivery *delivery);
+
 /* ---- lane_reply.c ---- */
 
 /* Publishes an answer to the caller in place of the request. False if it says not where the caller waits. */
@@ -188,6 +210,10 @@ void lane_follow_view(Lane *lane);
 void lane_tend_flows(Lane *lane);
 /* Makes the queues that are missing, a portion at a time. */
 void lane_prepare_flows(Lane *lane);
+/* Looks at a queue on the outlet's broker; an absent one is empty. False: nobody can tell now, or
+ * *@out_refused.
+ */
+bool lane_look(Lane *lane, Outlet *outlet, const char *queue, uint32_t *out_messages, bool *out_refused);
 /* Keeps it until the pass that is about to end has ended. */
 void lane_wait(Delivery *delivery, Flow *flow, Reason reason);
 /* The parking queue of the flow of that number sends nothing more. */

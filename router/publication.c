@@ -106,19 +106,39 @@ own_delivery_mode(const Message *message)
                    : 0;
 }
 
+/* It lay in the queue of a host. */
+static void
+read_taken_back(const Message *message, int64_t now_unix_ms, Provenance *out)
+{
+        if (!message_header(message, OWN_PREFIX "key"))
+                return;
+        out->is_own = true;
+        out->exchange = message_header_text(message, OWN_PREFIX "exchange");
+        out->key = message_header_text(message, OWN_PREFIX "key");
+
+        int64_t put_unix_ms = parse_time(message_header_text(message, OWN_PREFIX "delivered"));
+
+        if (out->ttl_ms >= 0 && put_unix_ms > 0)
+                out->ttl_ms = MAX(out->ttl_ms - MAX(now_unix_ms - put_unix_ms, 0), 0);
+}
+
 void
-provenance_read(const Message *message, bool parked, int64_t now_unix_ms, Provenance *out)
+provenance_read(const Message *message, bool own, int64_t now_unix_ms, Provenance *out)
 {
         *out = (Provenance){.exchange = message->exchange,
                             .key = message->key,
                             .ttl_ms = own_expiration(message),
                             .delivery_mode = own_delivery_mode(message)};
-        if (!parked || !message_header(message, OWN_PREFIX "time"))
+        if (!own)
                 return;
+        if (!message_header(message, OWN_PREFIX "time")) {
+                read_taken_back(message, now_unix_ms, out);
+                return;
+        }
 
         int64_t ttl_ms = parse_digits(message_header_text(message, OWN_PREFIX "expiration"));
 
-        out->was_parked = true;
+        out->is_own = true;
         out->exchange = message_header_text(message, OWN_PREFIX "exchange");
         out->key = message_header_text(message, OWN_PREFIX "key");
         out->attempt = CLAMP(message_header_int(message, OWN_PREFIX "attempt", 0), 0, INT32_MAX);
@@ -198,7 +218,7 @@ copy_headers(Publication *publication, const Message *message, const Provenance 
         for (int i = 0; i < given; i++) {
                 const amqp_table_entry_t *entry = &from->headers.entries[i];
 
-                if (!is_dropped(entry, provenance->was_parked) &&
+                if (!is_dropped(entry, provenance->is_own) &&
                     (bare || !is_replaced(entry, notes, &duplicate)))
                         publication->entries[publication->count++] = *entry;
         }
@@ -229,6 +249,17 @@ add_storage_notes(Publication *publication, const Provenance *provenance, const 
 }
 
 static void
+add_origin_notes(Publication *publication, const Provenance *provenance, const PublicationNotes *notes)
+{
+        add_text(publication, OWN_PREFIX "exchange", provenance->exchange);
+        add_text(publication, OWN_PREFIX "key", provenance->key);
+        if (notes->ttl_ms < 0)
+                return;
+        write_time(publication->time, notes->now_unix_ms);
+        add_text(publication, OWN_PREFIX "delivered", bytes_of(publication->time));
+}
+
+static void
 add_own_headers(Publication *publication, const Message *message, const Provenance *provenance,
                 const PublicationNotes *notes, bool duplicate)
 {
@@ -245,6 +276,8 @@ add_own_headers(Publication *publication, const Message *message, const Provenan
         }
         if (notes->stored)
                 add_storage_notes(publication, provenance, notes);
+        else if (notes->to_host)
+                add_origin_notes(publication, provenance, notes);
 }
 
 static void

@@ -15,9 +15,9 @@
  * what the router adds (x-router-*, x-possible-duplicate). schema/message.md lists the headers. Pure.
  */
 
-/* What a parked message says of itself in its headers; for any other message what it is. */
+/* What a message that the router put somewhere says of itself in its headers; for any other what it is. */
 typedef struct {
-        bool was_parked;
+        bool is_own;           /* the router put it there: parked, dead, or in the queue of one host */
         amqp_bytes_t exchange; /* as first received */
         amqp_bytes_t key;
         int64_t attempt;       /* how often it was put into a parking queue so far */
@@ -28,9 +28,9 @@ typedef struct {
         int64_t delivery_mode; /* as first received, 0: none */
 } Provenance;
 
-/* @parked: it came from a parking queue, where the headers are our own; from anywhere else they are not
- * believed. */
-void provenance_read(const Message *message, bool parked, int64_t now_unix_ms, Provenance *out_provenance);
+/* @own: it came from a queue that the router fills, where such headers are our own; from anywhere else they
+ * are not believed. */
+void provenance_read(const Message *message, bool own, int64_t now_unix_ms, Provenance *out_provenance);
 
 typedef struct {
         uint64_t seq;
@@ -45,6 +45,8 @@ typedef struct {
         const ConfRoute *route;
         const char *cluster; /* or NULL */
         int64_t now_unix_ms;
+        bool to_host; /* into the queue of one host, from where it may be taken back: says where it came from
+                       */
 } PublicationNotes;
 
 /* Scratch memory for one publication at a time; reused. */

@@ -66,6 +66,7 @@ stats_of_route(const SnapshotRoute *route, int64_t now_us)
         json_object_set_new(row, "delivered", report_number(route->delivered));
         json_object_set_new(row, "parked", report_number(route->parked));
         json_object_set_new(row, "unparked", report_number(route->unparked));
+        json_object_set_new(row, "taken_back", report_number(route->taken_back));
         json_object_set_new(row, "parked_now", report_number(route->parked_now));
         json_object_set_new(row, "unparked_found", report_number(route->unparked_found));
         json_object_set_new(row, "parked_in_queue", report_number(route->parked_in_queue));

@@ -147,6 +147,7 @@ sum_clusters(SnapshotRoute *route)
                 route->delivered += cluster->delivered;
                 route->parked += cluster->parked;
                 route->unparked += cluster->unparked;
+                route->taken_back += cluster->taken_back;
                 route->parked_now += cluster->parked_now;
                 route->unparked_found += cluster->unparked_found;
                 route->parked_in_queue += cluster->parked_in_queue;
@@ -176,8 +177,10 @@ sum_up(SnapshotRoute *route)
         route->in = difference(route->received, route->requeued);
 
         uint64_t outcomes = route->delivered + route->dead + route->expired + route->parked;
-        unpark(route, difference(outcomes, route->in + route->unparked));
-        route->in_flight = difference(route->in + route->unparked, outcomes);
+        uint64_t fetched = route->in + route->unparked + route->taken_back;
+
+        unpark(route, difference(outcomes, fetched));
+        route->in_flight = difference(fetched, outcomes);
 }
 
 typedef struct {

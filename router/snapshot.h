@@ -15,8 +15,9 @@
  *     in = delivered + dead + expired + parked_now + in_flight
  *
  * holds in it (sums over the clusters of a route), as long as this process fetches only from parking queues
- * what it put there; what it fetched beyond that stands in unparked_found, to be added on the left. All
- * values are the caller's; any thread.
+ * what it put there; what it fetched beyond that stands in unparked_found, to be added on the left like
+ * taken_back, what came out of the queues of dead hosts and so is delivered a second time. All values are the
+ * caller's; any thread.
  */
 
 #define SNAPSHOT_FIELD(name, help) uint64_t name;
@@ -38,9 +39,10 @@ typedef struct {
         STATS_ROUTE_COUNTERS(SNAPSHOT_FIELD)
         uint64_t in; /* received and not handed back */
         uint64_t in_flight;
-        uint64_t delivered; /* these six: sums over clusters */
+        uint64_t delivered; /* these seven: sums over clusters */
         uint64_t parked;
         uint64_t unparked;
+        uint64_t taken_back;
         uint64_t parked_now;
         uint64_t unparked_found;
         uint64_t parked_in_queue;

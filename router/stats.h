@@ -38,7 +38,8 @@
         X(delivered_bytes, "Body bytes of the messages delivered")                                           \
         X(tagged, "Messages delivered in tag mode")                                                          \
         X(parked, "Messages put into the parking queue")                                                     \
-        X(unparked, "Messages that left the parking queue")
+        X(unparked, "Messages that left the parking queue")                                                  \
+        X(taken_back, "Messages taken back from the queues of dead hosts")
 
 enum { HISTOGRAM_BUCKETS = 128 }; /* four per power of two, from 1 us: up to about 70 minutes */
 

@@ -13,7 +13,7 @@
 enum { NAME_BYTES_MAX = 255 };
 
 Delivery *
-delivery_new(Message *message, Flow *origin, uint64_t arrival, int64_t now_unix_ms)
+delivery_new(Message *message, Flow *origin, bool own, uint64_t arrival, int64_t now_unix_ms)
 {
         Delivery *delivery = g_new0(Delivery, 1);
 
@@ -23,7 +23,7 @@ delivery_new(Message *message, Flow *origin, uint64_t arrival, int64_t now_unix_
         delivery->link.data = delivery;
         delivery->doubtful = message->redelivered;
         delivery->bytes = message->body.len;
-        provenance_read(message, origin != NULL, now_unix_ms, &delivery->provenance);
+        provenance_read(message, own, now_unix_ms, &delivery->provenance);
         if (delivery->provenance.ttl_ms >= 0)
                 delivery->expires_us = message->received_us + delivery->provenance.ttl_ms * 1000;
         return delivery;
@@ -53,8 +53,7 @@ bool
 delivery_is_expired(const Delivery *delivery, int64_t now_us)
 {
         /* "0" on the shared queue means: now or never, and now it is here. The next queue decides again. */
-        if (delivery->expires_us == 0 ||
-            (delivery->provenance.ttl_ms == 0 && !delivery->provenance.was_parked))
+        if (delivery->expires_us == 0 || (delivery->provenance.ttl_ms == 0 && !delivery->provenance.is_own))
                 return false;
         return now_us >= delivery->expires_us;
 }

@@ -20,6 +20,7 @@ typedef struct Flow Flow;
 typedef struct Target Target;
 typedef struct Delivery Delivery;
 typedef struct RelayQueue RelayQueue;
+typedef struct HostQueue HostQueue;
 
 typedef enum {
         TARGET_DESTINATION, /* of a cluster (or of all, in single-cluster mode) */
@@ -59,6 +60,7 @@ struct Delivery {
         size_t bytes;        /* of the body as received */
         JsonValue unique_id; /* of an oslo.messaging body that was read; points into it */
         RelayQueue *relay;   /* a reply: the queue it came from, else NULL */
+        HostQueue *taken;    /* taken back: the dead host's queue it came from, else NULL */
         char *reply_to;      /* where the caller waits, if replies have to be copied back to it, else NULL */
         char *claimed;       /* the unknown cluster it names, else NULL */
         bool has_affinity;   /* it has a key for rendezvous hashing: */
@@ -72,7 +74,8 @@ struct Delivery {
         GList link;
 };
 
-Delivery *delivery_new(Message *message, Flow *origin, uint64_t arrival, int64_t now_unix_ms);
+/* @own: it comes from a queue that the router fills; always so if it has an @origin. */
+Delivery *delivery_new(Message *message, Flow *origin, bool own, uint64_t arrival, int64_t now_unix_ms);
 void delivery_free(Delivery *delivery); /* takes it out of its list first; NULL is fine */
 
 /* What is left of its expiration: -1 if it has none. */

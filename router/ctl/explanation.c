@@ -298,7 +298,7 @@ explanation_new(const Conf *conf, const ConfRoute *route, const View *view, Mess
         out->removed = g_ptr_array_new_with_free_func(g_free);
         message->received_us = walk.now_us;
         walk.common = flow_new(conf, route, "", 0, NULL, NULL);
-        walk.delivery = delivery_new(message, stored ? walk.common : NULL, ticket, walk.now_unix_ms);
+        walk.delivery = delivery_new(message, stored ? walk.common : NULL, stored, ticket, walk.now_unix_ms);
         walk_through(&walk, ticket);
 
         out->envelope.reply_q = out->envelope.msg_id = out->envelope.unique_id = (JsonValue){0};

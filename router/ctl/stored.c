@@ -82,7 +82,7 @@ stored_read(const Message *message, int64_t now_unix_ms)
 
         provenance_read(message, true, now_unix_ms, &stored->provenance);
         stored->id = make_id(message);
-        stored->is_own = stored->provenance.was_parked;
+        stored->is_own = stored->provenance.is_own;
         stored->reason = text_of(message_header_text(message, "x-router-reason"));
         stored->cluster = text_of(message_header_text(message, "x-router-cluster"));
         stored->exchange = text_of(stored->provenance.exchange);

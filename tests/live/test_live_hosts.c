@@ -14,13 +14,22 @@ enum { DEADLINE_MS = 60000, HOSTS = 3, KEYS = 24, TTL_MS = 600000 };
 
 typedef struct {
         Stage *stage;
+        Client *hosts; /* at the broker where the queues of the hosts are */
         Liveness *liveness;
         char *cluster;
 } World;
 
-static const char CONF[] = "[redis]\nurl = %s\npoll = 50ms\n"
-                           "[$N-c]\ncluster_member_ips = h1,h2,h3\n"
-                           "[route:$N]\nqueue = $N\ncluster_from = header:cluster\n"
+/* What a test adds to the configuration. */
+typedef struct {
+        const char *name;
+        const char *broker; /* keys of these groups, or NULL */
+        const char *route;
+        const char *own; /* variable of the broker that the cluster has for itself, or NULL */
+} Script;
+
+static const char CONF[] = "%s[redis]\nurl = %s\npoll = 50ms\n"
+                           "[$N-c]\ncluster_member_ips = h1,h2,h3\n%s"
+                           "[route:$N]\nqueue = $N\ncluster_from = header:cluster, key:{cluster}.x\n"
                            "destination = queue:{queue}.{host}\n%s";
 
 static const char *const hosts[HOSTS] = {"h1", "h2", "h3"};
@@ -50,26 +59,36 @@ end(World *world, const char *host)
                 g_error("goodbye: %s", error->message);
 }
 
-static bool
-world_open(World *world, const char *name, const char *keys)
+static void
+open_hosts(World *world, const char *url)
 {
-        const char *redis = live_env("REDIS_URL");
-        g_autoptr(GError) error = NULL;
-
-        *world = (World){.stage = redis ? stage_new(name) : NULL};
-        if (!world->stage)
-                return false;
-
-        g_autofree char *conf = g_strdup_printf(CONF, redis, keys);
-
-        world->liveness = liveness_new(redis, 5000, &error);
-        world->cluster = g_strdup_printf("%s-c", world->stage->name);
+        world->hosts = client_new(url);
         for (unsigned i = 0; i < HOSTS; i++) {
                 g_autofree char *queue = queue_of(world, i);
 
-                stage_declare(world->stage, queue);
+                client_declare_queue(world->hosts, queue, NULL);
                 beat(world, hosts[i]);
         }
+}
+
+/* False, the test being skipped, if a server is missing. */
+static bool
+world_open(World *world, const Script *script)
+{
+        const char *redis = live_env("REDIS_URL");
+        const char *own = script->own ? live_env(script->own) : NULL;
+        g_autofree char *amqp_url = own ? g_strdup_printf("amqp_url = %s\n", own) : g_strdup("");
+        g_autofree char *conf = NULL;
+        g_autoptr(GError) error = NULL;
+
+        *world = (World){.stage = redis && (own || !script->own) ? stage_new(script->name) : NULL};
+        if (!world->stage)
+                return false;
+        conf = g_strdup_printf(CONF, script->broker ? script->broker : "", redis, amqp_url,
+                               script->route ? script->route : "");
+        world->liveness = liveness_new(redis, 5000, &error);
+        world->cluster = g_strdup_printf("%s-c", world->stage->name);
+        open_hosts(world, own ? own : world->stage->url);
         stage_run(world->stage, conf);
         return true;
 }
@@ -77,6 +96,12 @@ world_open(World *world, const char *name, const char *keys)
 static void
 world_close(World *world)
 {
+        for (unsigned i = 0; i < HOSTS; i++) {
+                g_autofree char *queue = queue_of(world, i);
+
+                client_delete_queue(world->hosts, queue);
+        }
+        client_free(world->hosts);
         liveness_free(world->liveness);
         stage_free(world->stage);
         g_free(world->cluster);
@@ -144,7 +169,7 @@ send_keys(World *world, unsigned out_hosts[KEYS])
                 g_autofree char *queue = queue_of(world, i);
                 ClientMessage *message;
 
-                while ((message = client_get(world->stage->client, queue)) != NULL) {
+                while ((message = client_get(world->hosts, queue)) != NULL) {
                         g_autofree char *body = client_message_body(message);
                         const char *number = strrchr(body, '-');
 
@@ -161,7 +186,7 @@ test_key_keeps_its_host_while_it_lives(void)
         World world;
         unsigned first[KEYS], again[KEYS], without[KEYS], back[KEYS], counts[HOSTS] = {0};
 
-        if (!world_open(&world, "affinity", "affinity = json:/volume_id\n"))
+        if (!world_open(&world, &(Script){.name = "affinity", .route = "affinity = json:/volume_id\n"}))
                 return;
         wait_usable(&world, HOSTS);
         send_keys(&world, first);
@@ -191,7 +216,7 @@ test_without_affinity_hosts_take_turns(void)
         World world;
         unsigned got[KEYS], counts[HOSTS] = {0};
 
-        if (!world_open(&world, "turns", ""))
+        if (!world_open(&world, &(Script){.name = "turns"}))
                 return;
         wait_usable(&world, HOSTS);
         send_keys(&world, got);
@@ -202,11 +227,227 @@ test_without_affinity_hosts_take_turns(void)
         world_close(&world);
 }
 
+/* ---- taken back ---- */
+
+/* Sends messages numbered from 0, and waits until the hosts have them. */
+static void
+send_numbers(World *world, unsigned count)
+{
+        for (unsigned i = 0; i < count; i++) {
+                g_autofree char *body = g_strdup_printf("%u", i);
+
+                client_publish_text(world->stage->client, world->stage->name, world->cluster, body);
+        }
+        client_confirm(world->stage->client);
+        stage_wait_number(world->stage, world->stage->name, "delivered", count);
+}
+
+/* What was taken off a host's queue. */
+typedef struct {
+        unsigned copies;
+        unsigned marked;
+} Seen;
+
+/* Takes all of a host's messages; those that were taken back come in the order in which they were sent. */
+static unsigned
+collect(World *world, unsigned host, unsigned first_taken, Seen *seen, unsigned count)
+{
+        g_autofree char *queue = queue_of(world, host);
+        ClientMessage *message;
+        unsigned number = 0;
+        int64_t last = -1;
+
+        for (; (message = client_get(world->hosts, queue)) != NULL; number++) {
+                g_autofree char *body = client_message_body(message);
+                uint64_t found = g_ascii_strtoull(body, NULL, 10);
+
+                g_assert_cmpuint(found, <, count);
+                seen[found].copies++;
+                seen[found].marked += client_message_header(message, "x-possible-duplicate") != NULL;
+                if (number >= first_taken)
+                        g_assert_cmpint((int64_t)found, >, last);
+                last = number >= first_taken ? (int64_t)found : -1;
+                client_message_free(message);
+        }
+        return number;
+}
+
+static void
+test_left_messages_go_to_other_hosts_in_order(gconstpointer own)
+{
+        enum { COUNT = 300 };
+        World world;
+        Seen seen[COUNT] = {0};
+
+        if (!world_open(&world, &(Script){.name = "left", .route = "take_back = 100ms\n", .own = own}))
+                return;
+        wait_usable(&world, HOSTS);
+        send_numbers(&world, COUNT);
+        end(&world, "h2");
+        stage_wait_number(world.stage, world.stage->name, "taken_back", COUNT / HOSTS);
+        stage_wait_number(world.stage, world.stage->name, "in_flight", 0);
+        g_assert_true(stage_balances(world.stage, world.stage->name));
+        g_assert_cmpuint(collect(&world, 1, COUNT, seen, COUNT), ==, 0);
+        for (unsigned host = 0; host < HOSTS; host += 2)
+                g_assert_cmpuint(collect(&world, host, COUNT / HOSTS, seen, COUNT), ==, COUNT / 2);
+        for (unsigned i = 0; i < COUNT; i++) {
+                g_assert_cmpuint(seen[i].copies, ==, 1);
+                g_assert_cmpuint(seen[i].marked, ==, 0);
+        }
+        world_close(&world);
+}
+
+/* The only host left is dead: what it had waits for its cluster, and goes to the first that comes. */
+static void
+test_left_messages_wait_where_their_cluster_waits(void)
+{
+        World world;
+        Seen seen[4] = {0};
+        g_autofree char *parked = NULL;
+
+        if (!world_open(&world, &(Script){.name = "dark", .route = "take_back = 100ms\n"}))
+                return;
+        end(&world, "h2");
+        end(&world, "h3");
+        wait_usable(&world, 1);
+        send_numbers(&world, 4);
+        end(&world, "h1");
+        parked = g_strdup_printf("cluster-router.$N.parked.%s", world.cluster);
+        stage_wait_count(world.stage, parked, 4);
+        beat(&world, "h3");
+        stage_wait_number(world.stage, world.stage->name, "delivered", 8);
+        stage_wait_count(world.stage, parked, 0);
+        stage_wait_number(world.stage, world.stage->name, "parked_now", 0);
+        g_assert_true(stage_balances(world.stage, world.stage->name));
+        g_assert_cmpuint(collect(&world, 2, 0, seen, 4), ==, 4);
+        world_close(&world);
+}
+
+/* Only the key tells the cluster, and it is that of the host's queue by then. */
+static void
+test_taken_back_is_decided_by_its_first_key(void)
+{
+        World world;
+        amqp_basic_properties_t properties = {._flags = AMQP_BASIC_DELIVERY_MODE_FLAG, .delivery_mode = 2};
+        g_autofree char *key = NULL;
+        g_autofree char *queue = NULL;
+        g_autoptr(ClientMessage) message = NULL;
+
+        if (!world_open(&world,
+                        &(Script){.name = "key",
+                                  .route = "take_back = 100ms\nbind = $N.in/#\non_no_cluster = dead\n"}))
+                return;
+        end(&world, "h2");
+        end(&world, "h3");
+        wait_usable(&world, 1);
+        key = g_strdup_printf("%s.x", world.cluster);
+        queue = stage_text(world.stage, "$N.in");
+        client_publish(world.stage->client, queue, key, &properties, amqp_cstring_bytes("by key"));
+        client_confirm(world.stage->client);
+        stage_wait_number(world.stage, world.stage->name, "delivered", 1);
+        beat(&world, "h2");
+        end(&world, "h1");
+        stage_wait_number(world.stage, world.stage->name, "taken_back", 1);
+        stage_wait_number(world.stage, world.stage->name, "delivered", 2);
+        g_assert_cmpint(stage_number(world.stage, world.stage->name, "dead"), ==, 0);
+        world_close(&world);
+}
+
+/*
+ * One message stands between: the other hosts take nothing, and the router may hold no more than one such
+ * body. So what was not fetched when the host returned is its own again.
+ */
+static void
+test_host_that_returns_keeps_what_is_left(void)
+{
+        enum { COUNT = 60, PREFETCH = 8, BODY = 6000 };
+        World world;
+        g_autofree char *body = g_strnfill(BODY, 'x');
+        g_autofree char *left = NULL;
+
+        if (!world_open(&world, &(Script){.name = "back",
+                                          .broker = "in_flight_bytes = 4KiB\nretry_max = 100ms\n",
+                                          .route = "take_back = 100ms\nprefetch = 8\n"}))
+                return;
+        end(&world, "h1");
+        end(&world, "h3");
+        wait_usable(&world, 1);
+        for (unsigned i = 0; i < COUNT; i++)
+                stage_send(world.stage, "$N", world.cluster, body);
+        stage_wait_number(world.stage, world.stage->name, "delivered", COUNT);
+        stage_delete(world.stage, "$N.h1");
+        stage_declare_limited(world.stage, "$N.h1", 1);
+        stage_send(world.stage, "$N.h1", NULL, "full");
+        beat(&world, "h1");
+        wait_usable(&world, 2);
+        end(&world, "h2");
+        left = g_strdup_printf("%s.h2", world.stage->name);
+        stage_wait_count(world.stage, left, COUNT - PREFETCH);
+        beat(&world, "h2");
+        wait_usable(&world, 2);
+        stage_expect(world.stage, "$N.h1", "full");
+        stage_wait_count(world.stage, left, COUNT - 1);
+        stage_wait_number(world.stage, world.stage->name, "taken_back", 1);
+        g_assert_true(stage_balances(world.stage, world.stage->name));
+        world_close(&world);
+}
+
+static bool
+took_some(void *data)
+{
+        World *world = data;
+
+        return stage_number(world->stage, world->stage->name, "taken_back") > 0;
+}
+
+static void
+test_nothing_is_lost_when_killed_while_taking_back(void)
+{
+        enum { COUNT = 3000, PREFETCH = 50 };
+        World world;
+        g_autofree Seen *seen = g_new0(Seen, COUNT);
+        unsigned twice = 0;
+        g_autofree char *left = NULL;
+
+        if (!world_open(&world, &(Script){.name = "killed", .route = "take_back = 100ms\nprefetch = 50\n"}))
+                return;
+        wait_usable(&world, HOSTS);
+        send_numbers(&world, COUNT);
+        left = g_strdup_printf("%s.h2", world.stage->name);
+        end(&world, "h2");
+        g_assert_true(live_wait(DEADLINE_MS, took_some, &world));
+        stage_kill(world.stage);
+        stage_start(world.stage);
+        stage_wait_count(world.stage, left, 0);
+        stage_stop(world.stage);
+        for (unsigned host = 0; host < HOSTS; host++)
+                collect(&world, host, COUNT, seen, COUNT);
+        for (unsigned i = 0; i < COUNT; i++) {
+                g_assert_cmpuint(seen[i].copies, >=, 1);
+                g_assert_cmpuint(seen[i].marked, >=, seen[i].copies - 1);
+                twice += seen[i].copies - 1;
+        }
+        g_assert_cmpuint(twice, <=, PREFETCH);
+        world_close(&world);
+}
+
 int
 main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
         g_test_add_func("/hosts/key-keeps-its-host-while-it-lives", test_key_keeps_its_host_while_it_lives);
         g_test_add_func("/hosts/without-affinity-hosts-take-turns", test_without_affinity_hosts_take_turns);
+        g_test_add_data_func("/hosts/left-messages-go-to-other-hosts-in-order", NULL,
+                             test_left_messages_go_to_other_hosts_in_order);
+        g_test_add_data_func("/hosts/left-messages-on-a-clusters-own-broker", "AMQP_URL_2",
+                             test_left_messages_go_to_other_hosts_in_order);
+        g_test_add_func("/hosts/left-messages-wait-where-their-cluster-waits",
+                        test_left_messages_wait_where_their_cluster_waits);
+        g_test_add_func("/hosts/taken-back-is-decided-by-its-first-key",
+                        test_taken_back_is_decided_by_its_first_key);
+        g_test_add_func("/hosts/host-that-returns-keeps-what-is-left",
+                        test_host_that_returns_keeps_what_is_left);
+        g_test_add_func("/hosts/nothing-is-lost-when-killed-while-taking-back",
+                        test_nothing_is_lost_when_killed_while_taking_back);
         return g_test_run();
 }

@@ -409,7 +409,8 @@ stage_balances(Stage *stage, const char *route)
         json_t *row = stage_route(stage, route);
         int64_t out = 0;
         int64_t in = json_integer_value(json_object_get(row, "in")) +
-                     json_integer_value(json_object_get(row, "unparked_found"));
+                     json_integer_value(json_object_get(row, "unparked_found")) +
+                     json_integer_value(json_object_get(row, "taken_back"));
 
         for (const char *const *key =
                  (const char *const[]){"delivered", "dead", "expired", "parked_now", "in_flight", NULL};

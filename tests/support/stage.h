@@ -76,5 +76,5 @@ int64_t stage_number(Stage *stage, const char *route, const char *key);
 /* Waits until that cluster's messages flow so: "open", "parking", "unparking". */
 void stage_wait_flow(Stage *stage, const char *cluster, const char *flow);
 void stage_wait_number(Stage *stage, const char *route, const char *key, int64_t value);
-/* in + unparked_found = delivered + dead + expired + parked_now + in_flight. */
+/* in + unparked_found + taken_back = delivered + dead + expired + parked_now + in_flight. */
 bool stage_balances(Stage *stage, const char *route);

@@ -287,6 +287,8 @@ static const Row warnings[] = {
     {TWO ROUTE_TO "destination = queue:other\n", {"f:8: destination: is the same for all clusters"}},
     {TWO ROUTE "mode = tag\n", {"f:8: destination: mode = tag is meant for one destination"}},
     {TWO ROUTE "bind_exchange = topic\n", {"f:9: bind_exchange: has no effect without bind"}},
+    {TWO ROUTE "take_back = 1h\n", {"f:9: take_back: has no effect unless the destination is queue: with"}},
+    {TWO ROUTE_TO "destination = queue:{queue}.{host}\ntake_back = 1h\naffinity = json:/id\n", {NULL}},
     {TWO ROUTE "affinity = json:/id\n", {"f:9: affinity: has no effect without {host}"}},
     {TWO ROUTE "[broker]\ntls_ca = /ca\n", {"f:10: tls_ca, tls_cert and tls_key have no effect here"}},
     {TWO ROUTE, {NULL}},

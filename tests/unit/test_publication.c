@@ -160,7 +160,7 @@ test_believes_own_headers_only(Fixture *fixture, gconstpointer user_data)
         Provenance provenance;
 
         provenance_read(fixture->message, false, now_ms, &provenance);
-        g_assert_false(provenance.was_parked);
+        g_assert_false(provenance.is_own);
         g_assert_true(bytes_equal(provenance.exchange, "openstack"));
         g_assert_true(bytes_equal(provenance.key, "a.key"));
 }
@@ -181,6 +181,41 @@ test_user_passes_parking(Fixture *fixture, gconstpointer user_data)
 
         assert_header(sent, "x-router-user-id", "nova");
         g_assert_cmpint(count_headers(sent, "x-router-user-id"), ==, 1);
+}
+
+/* ---- the queue of a host ---- */
+
+static void
+test_taken_back_knows_where_it_came_from(Fixture *fixture, gconstpointer user_data)
+{
+        amqp_basic_properties_t given = {._flags = AMQP_BASIC_USER_ID_FLAG | AMQP_BASIC_EXPIRATION_FLAG,
+                                         .user_id = text("nova"),
+                                         .expiration = text("5000")};
+        PublicationNotes notes = {
+            .seq = 7, .ttl_ms = 5000, .route = &route, .now_unix_ms = now_ms, .to_host = true};
+        Provenance provenance;
+
+        receive(fixture, &given);
+
+        Message *sent = publish(fixture, false, &notes);
+
+        message_free(fixture->message);
+        fixture->message = sent;
+        provenance_read(sent, true, now_ms + 3000, &provenance);
+        g_assert_true(provenance.is_own);
+        g_assert_true(bytes_equal(provenance.exchange, "openstack"));
+        g_assert_true(bytes_equal(provenance.key, "a.key"));
+        g_assert_cmpint(provenance.ttl_ms, ==, 2000);
+        g_assert_cmpint(provenance.attempt, ==, 0);
+        provenance_read(sent, true, now_ms + 9000, &provenance);
+        g_assert_cmpint(provenance.ttl_ms, ==, 0);
+        provenance_read(sent, false, now_ms, &provenance);
+        g_assert_true(bytes_equal(provenance.key, "to"));
+
+        g_autoptr(Message) again = deliver(fixture, true);
+
+        assert_header(again, "x-router-user-id", "nova");
+        assert_no_header(again, "x-router-key");
 }
 
 /* ---- marks ---- */
@@ -264,6 +299,7 @@ main(int argc, char **argv)
         ADD("moves-the-user-to-a-header", test_moves_user);
         ADD("believes-its-own-headers-only-from-parking", test_believes_own_headers_only);
         ADD("keeps-the-user-through-parking", test_user_passes_parking);
+        ADD("taken-back-knows-where-it-came-from", test_taken_back_knows_where_it_came_from);
         ADD("marks-possible-duplicates-once-with-an-int", test_marks_duplicates);
         ADD("tag-headers-replace-those-given", test_tags);
         ADD("adds-less-than-256-bytes", test_adds_little);

@@ -154,7 +154,7 @@ test_round_trip(Fixture *fixture, gconstpointer user_data)
                 message_free(fixture->message);
                 fixture->message = stored;
                 provenance_read(stored, true, now_ms + attempt * 1000 + 400, &provenance);
-                g_assert_true(provenance.was_parked);
+                g_assert_true(provenance.is_own);
                 g_assert_true(bytes_equal(provenance.exchange, "openstack"));
                 g_assert_true(bytes_equal(provenance.key, "a.key"));
                 g_assert_true(bytes_equal(provenance.reason, "cluster_down"));

@@ -33,7 +33,7 @@ make_delivery(amqp_bytes_t exchange, amqp_bytes_t key, uint64_t arrival)
 {
         amqp_basic_properties_t properties = {0};
 
-        return delivery_new(make_message(&properties, exchange, key), NULL, arrival, NOW_UNIX_MS);
+        return delivery_new(make_message(&properties, exchange, key), NULL, false, arrival, NOW_UNIX_MS);
 }
 
 static Delivery *
@@ -42,7 +42,7 @@ make_expiring(const char *expiration)
         amqp_basic_properties_t properties = {._flags = AMQP_BASIC_EXPIRATION_FLAG,
                                               .expiration = text(expiration)};
 
-        return delivery_new(make_message(&properties, text(""), text("q")), NULL, 0, NOW_UNIX_MS);
+        return delivery_new(make_message(&properties, text(""), text("q")), NULL, false, 0, NOW_UNIX_MS);
 }
 
 /* A delivery out of a parking queue that was put there a second ago. */
@@ -58,7 +58,7 @@ make_parked(const char *expiration)
                                               .headers = {.num_entries = 2, .entries = entries}};
         Flow *origin = (Flow *)entries; /* only looked at for NULL */
 
-        return delivery_new(make_message(&properties, text(""), text("q")), origin, 0, NOW_UNIX_MS);
+        return delivery_new(make_message(&properties, text(""), text("q")), origin, true, 0, NOW_UNIX_MS);
 }
 
 /* ---- lists ---- */
@@ -359,7 +359,7 @@ test_doubt(void)
 
         message->redelivered = true;
 
-        Delivery *again = delivery_new(message, NULL, 7, NOW_UNIX_MS);
+        Delivery *again = delivery_new(message, NULL, false, 7, NOW_UNIX_MS);
         Delivery *first = make_delivery(text(""), text(""), 8);
 
         g_assert_true(again->doubtful);
