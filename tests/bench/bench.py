@@ -21,8 +21,11 @@ import pika
 import contenders
 import loads
 import moving
+import scaling
+import travelling
 from contenders import BenchError, CallRouter, Router
 from goals import Goals
+from travelling import percentile
 
 sys.path.insert(0, os.path.join(contenders.HERE, "..", "support"))
 
@@ -50,10 +53,6 @@ confirms. pika: without. "router / it" is the median of the ratios of single rou
 
 def spread(numbers, form):
     return f"{min(numbers):{form}}-{max(numbers):{form}}"
-
-
-def percentile(numbers, share):
-    return sorted(numbers)[int(len(numbers) * share)]
 
 
 def ratio_text(ratio):
@@ -107,15 +106,33 @@ class Bench:
             found.append(summary(load, results))
         return found
 
-    def scan(self):
-        """The scanner alone, on every captured message."""
-        program = os.path.join(self.build, "tests/bench/bench_scan")
-        done = subprocess.run([program, *sorted(glob.glob(os.path.join(DATA, "*.json")))], capture_output=True,
+    print_table = staticmethod(print_table)
+    summary = staticmethod(summary)
+    spread = staticmethod(spread)
+
+    def program(self, name, *arguments):
+        """What one of the programs here prints."""
+        done = subprocess.run([os.path.join(self.build, "tests", "bench", name), *arguments], capture_output=True,
                               text=True, check=False)
         if done.returncode != 0:
-            raise BenchError(f"bench_scan ended with {done.returncode}: {done.stderr}")
-        print("\nScan of each captured message\n" + done.stdout, end="", flush=True)
-        return done.stdout.splitlines()
+            raise BenchError(f"{name} ended with {done.returncode}: {done.stderr}")
+        return done.stdout
+
+    def scan(self):
+        """The scanner and general parsers, on every captured message."""
+        head, *rows = map(str.split, self.program("bench_scan", *sorted(glob.glob(os.path.join(DATA, "*.json")))
+                                                  ).splitlines())
+        print("\nScan of each captured message to its end: MB/s, then the time of general parsers / ours")
+        print(f"{'':<56}{'bytes':>7}{'MB/s':>8}" + "".join(f"{name:>10}" for name in head[3:]))
+        found = {}
+        for name, size, ours, *theirs in rows:
+            found[name] = {other: float(ns) / float(ours) for other, ns in zip(head[3:], theirs) if ns != "-"}
+            print(f"{name:<56}{size:>7}{int(size) * 1000 / float(ours):>8.0f}"
+                  + "".join(f"{found[name][other]:>10.2f}" if other in found[name] else f"{'-':>10}"
+                            for other in head[3:]), flush=True)
+        self.goals.at_least("scan of the 8 kB message, time of simdjson / ours",
+                            found[os.path.basename(loads.CREATE_VOLUME)]["simdjson"], 1)
+        return found
 
     def small_load(self):
         return loads.choose(quick=True)[0]
@@ -136,7 +153,7 @@ class Bench:
     def resident(self, more_clusters):
         """(idle after the start, idle after some work), in MB."""
         load, router = self.small_load(), Router(self.build, more_clusters)
-        self.queues.make(load.queue_type)
+        self.queues.make(load)
         try:
             router.start(self.rabbit.url, load)
             self.wait_ready(router)
@@ -163,7 +180,7 @@ class Bench:
     def start_once(self):
         """Seconds from the start of the program to the first message at its destination."""
         load, router, arrived = self.small_load(), Router(self.build), []
-        self.queues.make(load.queue_type)
+        self.queues.make(load)
         self.queues.fill(load, 2)
         consumers = [self.queues.channel.basic_consume(name, lambda *message: arrived.append(message), auto_ack=True)
                      for name in self.queues.outputs]
@@ -228,13 +245,29 @@ class Bench:
         return found
 
     def run(self, parts):
-        """{part: its figures}. Only the scan needs no broker."""
-        if parts == ["scan"]:
-            return {"scan": self.scan()}
+        """{part: its figures}. Not all need a broker."""
+        if all(part in OFFLINE for part in parts):
+            return {part: PARTS[part](self) for part in parts}
         with Servers(rabbits=1, plugins=["rabbitmq_shovel"]) as servers:
             self.rabbit = servers.rabbits[0]
             self.queues = loads.Queues(self.rabbit.url)
-            return {part: getattr(self, part)() for part in parts}
+            return {part: PARTS[part](self) for part in parts}
+
+
+# A part takes the Bench, prints what it finds, judges its goals and returns its figures for bench.json. Each is also a
+# word and a line of help in scripts/bench.
+PARTS = {
+    "move": Bench.move,
+    "scan": Bench.scan,
+    "decide": scaling.decide,
+    "clusters": scaling.clusters,
+    "lanes": scaling.lanes,
+    "latency": travelling.latency,
+    "memory": Bench.memory,
+    "start": Bench.start,
+    "rpc": Bench.rpc,
+}
+OFFLINE = ("scan", "decide")
 
 
 def machine():

@@ -29,11 +29,14 @@ queue_type = {queue_type}
 
 [http]
 listen = 127.0.0.1:{http}
+"""
 
-[route:bench]
+ROUTE = """
+[route:{queue}]
 queue = {queue}
+lanes = {lanes}
 cluster_from = {source}
-destination = queue:{{queue}}.{{cluster}}
+destination = queue:{shared}.{{cluster}}
 """
 
 CALLS = """\
@@ -121,19 +124,21 @@ class BareMover(Contender):
 
 
 class Router(Contender):
-    """@more_clusters beside the two that the messages name."""
+    """@more_clusters beside the two that the messages name; a route for each queue of its load."""
 
-    def __init__(self, build, more_clusters=0):
-        super().__init__("router", lambda url, load: [self.program, "-c", self.write(url, load)])
+    def __init__(self, build, more_clusters=0, lanes=1, name="router"):
+        super().__init__(name, lambda url, load: [self.program, "-c", self.write(url, load)])
         self.program = os.path.join(build, "router/cluster-routerd")
         self.more = [f"cluster-{number}" for number in range(more_clusters)]
+        self.lanes = lanes
         self.http = None
 
     def write(self, url, load):
         path = os.path.join(self.folder, "cluster-router.conf")
         self.http = free_port()
-        text = CONFIGURATION.format(folder=self.folder, url=url, queue_type=load.queue_type, http=self.http,
-                                    queue=Queues.shared, source=SOURCES[load.kind])
+        text = CONFIGURATION.format(folder=self.folder, url=url, queue_type=load.queue_type, http=self.http)
+        for queue in load.inputs:
+            text += ROUTE.format(queue=queue, shared=Queues.shared, lanes=self.lanes, source=SOURCES[load.kind])
         for number, cluster in enumerate((*CLUSTERS, *self.more)):
             text += f"\n[{cluster}]\ncluster_member_ips = 10.0.{number // 250}.{number % 250 + 1}\n"
         with open(path, "w", encoding="utf-8") as file:

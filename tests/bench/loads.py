@@ -14,8 +14,10 @@ HINT = r'\"scheduler_hints\": {\"cluster\": \"%s\"}'
 
 SOURCES = {"flat": "json:/cluster", "oslo": "oslo:/args/filter_properties/scheduler_hints/cluster"}
 
-# kind: flat or oslo; bodies: one for each of CLUSTERS, sent in turn; count: messages per round
-Load = collections.namedtuple("Load", "name kind queue_type count bodies")
+SHARED = "shared"
+
+# kind: flat or oslo; bodies: one for each of CLUSTERS, sent in turn; count: messages per round; inputs: the shared queues
+Load = collections.namedtuple("Load", "name kind queue_type count bodies inputs", defaults=((SHARED,),))
 
 
 def flat_body(cluster, size):
@@ -50,36 +52,41 @@ def choose(quick):
 
 
 class Queues:
-    """The shared queue and those of the clusters, on a connection of its own."""
+    """The shared queues and those of the clusters, on a connection of its own."""
 
-    shared = "shared"
+    shared = SHARED
 
     def __init__(self, url):
         self.connection = pika.BlockingConnection(pika.URLParameters(url))
         self.channel = self.connection.channel()
         self.outputs = [f"{self.shared}.{cluster}" for cluster in CLUSTERS]
 
-    def make(self, queue_type):
+    def make(self, load):
         """New and empty. A new channel, too: RabbitMQ 3.10 remembers in the old one which type a name had."""
         self.channel.close()
         self.channel = self.connection.channel()
-        for name in (self.shared, *self.outputs):
+        for name in (*load.inputs, *self.outputs):
             self.channel.queue_delete(name)
-            self.channel.queue_declare(name, durable=True, arguments={"x-queue-type": queue_type})
+            self.channel.queue_declare(name, durable=True, arguments={"x-queue-type": load.queue_type})
 
     def send(self, load, count):
         properties = pika.BasicProperties(delivery_mode=2, content_type="application/json")
         for number in range(count):
-            self.channel.basic_publish("", self.shared, load.bodies[number % len(load.bodies)], properties)
+            turn, kind = divmod(number, len(load.bodies))
+            self.channel.basic_publish("", load.inputs[turn % len(load.inputs)], load.bodies[kind], properties)
 
     def fill(self, load, count):
-        """Returns once all messages stand in the shared queue."""
+        """Returns once all messages stand in the shared queues."""
         self.send(load, count)
-        while self.depth(self.shared) < count:
+        while self.left(load) < count:
             self.connection.sleep(0.01)
 
     def depth(self, name):
         return self.channel.queue_declare(name, passive=True).method.message_count
+
+    def left(self, load):
+        """What nobody has taken yet."""
+        return sum(self.depth(name) for name in load.inputs)
 
     def depths(self):
         """What has arrived, per output."""

@@ -35,7 +35,7 @@ def wait_for_arrivals(queues, contender, least):
 
 def check_outcome(queues, contender, load, count):
     """Nobody is measured by work not done."""
-    arrived, left = queues.depths(), queues.depth(queues.shared)
+    arrived, left = queues.depths(), queues.left(load)
     if sum(arrived) != count or left or (contender.looks and arrived[0] != arrived[1]):
         raise BenchError(f"{contender.name}: of {count} messages {arrived} have arrived and {left} are left")
     if not all(queues.is_whole(name, load) for name, number in zip(queues.outputs, arrived) if number):
@@ -44,7 +44,7 @@ def check_outcome(queues, contender, load, count):
 
 def move(queues, url, contender, load, count):
     """One contender, once."""
-    queues.make(load.queue_type)
+    queues.make(load)
     queues.fill(load, count)
     try:
         contender.start(url, load)
