@@ -93,6 +93,7 @@ class Router:
     def write(self, text):
         node = f"[DEFAULT]\nstate_dir = {self.folder}/state\n\n[http]\nlisten = 127.0.0.1:{self.http}\n\n"
         with open(self.path, "w", encoding="utf-8") as file:
+            os.chmod(self.path, 0o600)  # it may hold a password
             file.write(node + text)
 
     def start(self, wait=True):

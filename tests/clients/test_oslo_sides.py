@@ -26,6 +26,7 @@ amqp_url = {router_west}
 [broker]
 url = {nobody}, {api}
 retry_max = 1s
+hold_time = 1s
 [route:api]
 queue = cluster-router.api
 bind = openstack/#, existing/#
@@ -88,6 +89,11 @@ def wait_for_message(channel, queue):
 
 def other_user(world):
     """A cluster whose broker refuses the router's user stops alone and the error holds no password; then all arrives"""
+    try:
+        world.client.prepare(timeout=1).call({}, "echo", id="over", cluster="west")
+        raise AssertionError("nothing was raised")
+    except rpc.oslo_messaging.MessagingTimeout:
+        pass
     for number in range(5):
         world.client.cast({}, "create", id=number, cluster="west")
         assert world.client.call({}, "echo", id=number, cluster="east")["id"] == number
@@ -95,8 +101,11 @@ def other_user(world):
     print(f"# {error}")
     assert PASSWORD not in error and PASSWORD not in world.router.tail(1000), error
     assert world.ids("west", "create") == []
+    # The call, whose caller waits on a queue that the cluster cannot have yet, holds up nobody.
+    wait_until("parked", lambda: world.router.cluster("west")["parked_now"] >= 5)
     world.first.run("change_password", USER, PASSWORD)
     wait_until("casts at west", lambda: len(world.ids("west", "create")) == 5, 40)
+    assert world.ids("west", "echo") == [], "the call was over"
     wait_until("the users of connections", lambda: USER in world.first.run("list_connections", "user"))
 
 
