@@ -27,15 +27,35 @@ typedef struct {
         gint notified; /* atomic */
 } World;
 
+/* Waits until it logs @ready; @key_delay_us: how long it takes for each key when it loads what it saved. */
+static inline void
+start_redis_slowly(World *world, const char *key_delay_us, const char *ready)
+{
+        g_autofree char *port = g_strdup_printf("%u", world->port);
+        const char *argv[] = {"redis-server",
+                              "--port",
+                              port,
+                              "--bind",
+                              "127.0.0.1",
+                              "--save",
+                              "",
+                              "--dir",
+                              world->directory,
+                              "--enable-debug-command",
+                              "yes",
+                              "--key-load-delay",
+                              key_delay_us,
+                              "--loading-process-events-interval-bytes",
+                              "1024",
+                              NULL};
+        world->redis = program_start(argv);
+        program_wait_line(world->redis, ready, DEADLINE_MS);
+}
+
 static inline void
 start_redis(World *world)
 {
-        g_autofree char *port = g_strdup_printf("%u", world->port);
-        const char *argv[] = {"redis-server", "--port", port,    "--bind",         "127.0.0.1",
-                              "--save",       "",       "--dir", world->directory, "--enable-debug-command",
-                              "yes",          NULL};
-        world->redis = program_start(argv);
-        program_wait_line(world->redis, "Ready to accept connections", DEADLINE_MS);
+        start_redis_slowly(world, "0", "Ready to accept connections");
 }
 
 static inline void

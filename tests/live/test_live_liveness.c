@@ -225,6 +225,38 @@ test_a_set_of_another_type_is_unknown_not_empty(void)
         assert_command(&setup, "GET east_host_num", "(nil)");
 }
 
+/* Only its time to live tells: the value is for people, whatever somebody wrote there. */
+static void
+test_a_heartbeat_that_is_no_time_counts(void)
+{
+        g_auto(Setup) setup;
+        if (!setup_init(&setup))
+                return;
+        meddle(&setup, "SET east_e1 yesterday PX 60000");
+        meddle(&setup, "RPUSH east_e2 oops");
+        meddle(&setup, "PEXPIRE east_e2 60000");
+        check(&setup);
+        assert_cluster(&setup, 0, "e1:c-a e2:c-a");
+        g_assert_cmpuint(setup.warnings->len, ==, 0);
+        beat(&setup, "east", "e2"); /* an agent makes it right */
+        assert_command(&setup, "TYPE east_e2", "string");
+}
+
+static void
+test_counts_of_another_type_are_replaced(void)
+{
+        g_auto(Setup) setup;
+        if (!setup_init(&setup))
+                return;
+        meddle(&setup, "RPUSH east_host_num oops");
+        meddle(&setup, "HSET east_up_host_num a b");
+        beat(&setup, "east", "e1");
+        check(&setup);
+        assert_cluster(&setup, 0, "e1:cra e2:c--");
+        assert_command(&setup, "GET east_host_num", "2");
+        assert_command(&setup, "GET east_up_host_num", "1");
+}
+
 static void
 test_illegal_members_are_ignored_with_a_warning(void)
 {
@@ -339,6 +371,8 @@ main(int argc, char **argv)
         TEST("counts-are-kept-true", counts_are_kept_true);
         TEST("a-key-without-ttl-proves-nothing", a_key_without_ttl_proves_nothing);
         TEST("a-set-of-another-type-is-unknown-not-empty", a_set_of_another_type_is_unknown_not_empty);
+        TEST("a-heartbeat-that-is-no-time-counts", a_heartbeat_that_is_no_time_counts);
+        TEST("counts-of-another-type-are-replaced", counts_of_another_type_are_replaced);
         TEST("illegal-members-are-ignored-with-a-warning", illegal_members_are_ignored_with_a_warning);
         TEST("wrong-database-and-password-are-errors", wrong_database_and_password_are_errors);
         TEST("a-slow-redis-costs-no-more-than-the-timeout", a_slow_redis_costs_no_more_than_the_timeout);
