@@ -34,7 +34,7 @@ def unit_text(name):
 def put_units(folder):
     """The units as they are, but for the place of the programs, and a service for the agent to stand beside."""
     for name in UNITS:
-        text = re.sub(r"(?<==)/\S*/(cluster-\w+)", lambda found: shutil.which(found[1]), unit_text(name))
+        text = re.sub(r"(?<==)/\S*/(cluster-routerd|cluster-agent)(?= )", lambda found: shutil.which(found[1]), unit_text(name))
         with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
             file.write(text)
     with open(os.path.join(folder, "demo.service"), "w", encoding="utf-8") as file:
@@ -69,4 +69,4 @@ def credentials():
             assert credential in guide, f"{name}: docs/install.md says nothing of {credential}"
 
 
-tap.finish(tap.run([verify, exposure]))
+tap.finish(tap.run([verify, exposure, credentials]))
