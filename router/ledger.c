@@ -148,7 +148,7 @@ advance_prefix(Ledger *ledger)
         uint64_t last = 0;
 
         for (; ledger->acked < ledger->ring.next; ledger->acked++) {
-                const Flight *flight = ring_get(&ledger->ring, ledger->acked);
+                const Flight *flight = *ring_slot(&ledger->ring, ledger->acked);
 
                 if (told_alone(ledger, ledger->acked)) {
                         g_hash_table_remove(ledger->singly, &ledger->acked);
@@ -185,7 +185,7 @@ ledger_next_ack(Ledger *ledger, int64_t now_us, int64_t patience_us, uint64_t *o
                 return LEDGER_ACK_UPTO;
         }
         for (; ledger->beyond > 0 && ledger->scan < ledger->ring.next; ledger->scan++) {
-                const Flight *flight = ring_get(&ledger->ring, ledger->scan);
+                const Flight *flight = *ring_slot(&ledger->ring, ledger->scan);
                 bool ripe = flight->state == FLIGHT_HANDED_BACK ||
                             (flight->state == FLIGHT_SETTLED && now_us - flight->settled_us >= patience_us);
 
@@ -210,7 +210,7 @@ void
 ledger_reset(Ledger *ledger, void (*drop)(Flight *flight, void *user_data), void *user_data)
 {
         for (uint64_t n = ledger->ring.first; n < ledger->ring.next; n++) {
-                Flight *flight = ring_get(&ledger->ring, n);
+                Flight *flight = *ring_slot(&ledger->ring, n);
 
                 flight->ledger = NULL;
                 if (flight->state != FLIGHT_PUBLISHED)

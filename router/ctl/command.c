@@ -366,7 +366,7 @@ append_options(GString *out, const CommandOption *options)
 static void
 append_commands(GString *out, const Command *command)
 {
-        for (; command->noun; command++) {
+        for (; command && command->noun; command++) {
                 g_autofree char *usage = spell_usage(command);
 
                 g_string_append_printf(out, "  %-36s %s\n", usage, command->summary);
