@@ -345,8 +345,8 @@ static const char options_help[] = "Options, before or after the noun:\n"
                                    "      --version\n";
 
 static const char exit_help[] =
-    "Exit: 0 done, 1 a check said no, 64 usage, 65 bad data, 69 something is not\n"
-    "reachable, 75 try again, 78 configuration.\n";
+    "Exit: 0 done, 1 a check said no, 2 doctor found errors, 64 usage, 65 bad data,\n"
+    "69 something is not reachable, 75 try again, 78 configuration.\n";
 
 static void
 append_options(GString *out, const CommandOption *options)

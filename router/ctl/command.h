@@ -16,6 +16,7 @@
 enum {
         EXIT_DONE = 0,
         EXIT_NO = 1,
+        EXIT_UNHEALTHY = 2, /* doctor: errors */
         EXIT_USAGE = 64,
         EXIT_DATA = 65,
         EXIT_UNAVAILABLE = 69,

@@ -11,9 +11,19 @@
 #include <signal.h>
 #include <stdio.h>
 
-static const Command *const nouns[] = {status_commands,  stats_commands, top_commands,    route_commands,
-                                       explain_commands, dead_commands,  parked_commands, cluster_commands,
-                                       host_commands,    db_commands,    config_commands, NULL};
+static const Command *const nouns[] = {status_commands,
+                                       stats_commands,
+                                       top_commands,
+                                       route_commands,
+                                       explain_commands,
+                                       dead_commands,
+                                       parked_commands,
+                                       cluster_commands,
+                                       host_commands,
+                                       db_commands,
+                                       config_commands,
+                                       doctor_commands,
+                                       NULL};
 
 static int
 serve(const Request *request)

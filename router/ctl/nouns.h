@@ -15,3 +15,4 @@ extern const Command cluster_commands[];
 extern const Command host_commands[];
 extern const Command db_commands[];
 extern const Command config_commands[];
+extern const Command doctor_commands[];

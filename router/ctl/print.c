@@ -16,8 +16,8 @@ struct Table {
 
 /* --- table --- */
 
-static char *
-printable(const char *text)
+char *
+print_printable(const char *text)
 {
         g_autofree char *valid = g_utf8_make_valid(text, -1);
         GString *out = g_string_new(NULL);
@@ -61,7 +61,7 @@ table_add(Table *table, const char *cell, ...)
 
         va_start(cells, cell);
         for (; cell; cell = va_arg(cells, const char *))
-                g_ptr_array_add(table->cells, printable(cell[0] ? cell : "-"));
+                g_ptr_array_add(table->cells, print_printable(cell[0] ? cell : "-"));
         va_end(cells);
         g_assert(table->cells->len % table->columns == 0);
 }

@@ -29,6 +29,9 @@ void print_json(json_t *document);
  * no. */
 char *print_member(const json_t *object, const char *key) G_GNUC_WARN_UNUSED_RESULT;
 
+/* @text without control characters, as tables show it. New. */
+char *print_printable(const char *text) G_GNUC_WARN_UNUSED_RESULT;
+
 /* "850 us", "1.2 ms", "3.4 s"; "-" for 0. New. */
 char *print_duration_us(double us) G_GNUC_WARN_UNUSED_RESULT;
 

@@ -9,9 +9,19 @@
 
 #include <string.h>
 
-static const Command *const nouns[] = {status_commands,  stats_commands, top_commands,    route_commands,
-                                       explain_commands, dead_commands,  parked_commands, cluster_commands,
-                                       host_commands,    db_commands,    config_commands, NULL};
+static const Command *const nouns[] = {status_commands,
+                                       stats_commands,
+                                       top_commands,
+                                       route_commands,
+                                       explain_commands,
+                                       dead_commands,
+                                       parked_commands,
+                                       cluster_commands,
+                                       host_commands,
+                                       db_commands,
+                                       config_commands,
+                                       doctor_commands,
+                                       NULL};
 
 typedef struct {
         const char *line;   /* after "clusterctl " */
