@@ -105,6 +105,7 @@ stage_configure(Stage *stage, const char *text)
 
         g_file_set_contents(stage->conf_path, whole, -1, &error);
         g_assert_no_error(error);
+        g_assert_cmpint(g_chmod(stage->conf_path, 0600), ==, 0); /* it may hold a password */
 }
 
 void
