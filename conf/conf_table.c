@@ -127,7 +127,7 @@ static const ConfRow rows[] = {
      .most = "3650d", .sentence = "How long statistics of each minute are kept."},
     TLS_ROWS(MYSQL, Conf, mysql_tls),
 
-    {COMMON(HTTP, "listen", LISTEN, Conf, http_address), .standard = "127.0.0.1:9419", .restart = true,
+    {COMMON(HTTP, "listen", LISTEN, Conf, http_address), .standard = "127.0.0.1:9419",
      .sentence = "Address and port of metrics, health and dashboard, or off; [::1]:9419 for IPv6."},
 
     {COMMON(ROUTE, "queue", QUEUE, ConfRoute, queue), .standard = "", .required = true,

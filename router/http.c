@@ -112,6 +112,12 @@ answer_clusters(const Http *http, const ReportInput *input)
 }
 
 static Answer
+answer_config(const Http *http, const ReportInput *input)
+{
+        return of_text(MHD_HTTP_OK, JSON_TYPE, report_config(input));
+}
+
+static Answer
 answer_history(const Http *http, const ReportInput *input)
 {
         return of_text(MHD_HTTP_OK, JSON_TYPE, recorder_report(http->recorder));
@@ -125,6 +131,7 @@ static const struct {
     {"/metrics", answer_metrics},          {"/api/v1/stats", answer_stats},
     {"/api/v1/status", answer_status},     {"/api/v1/routes", answer_routes},
     {"/api/v1/clusters", answer_clusters}, {"/api/v1/history", answer_history},
+    {"/api/v1/config", answer_config},
 };
 
 static Answer

@@ -10,8 +10,8 @@
 
 /*
  * The read-only HTTP side: the dashboard at /, /metrics, /healthz, /readyz,
- * /api/v1/{status,routes,clusters,stats,history}. libmicrohttpd runs it in a thread of its own, which reads
- * counters, views and the recorder and touches nothing else, so that routing never waits for a reader.
+ * /api/v1/{status,routes,clusters,stats,config,history}. libmicrohttpd runs it in a thread of its own, which
+ * reads counters, views and the recorder and touches nothing else, so that routing never waits for a reader.
  */
 typedef struct Http Http;
 

@@ -10,9 +10,9 @@
 #include <stdint.h>
 
 /*
- * What the router tells of itself: the four JSON documents under /api/v1/, and what /readyz misses. Pure but
+ * What the router tells of itself: the JSON documents under /api/v1/, and what /readyz misses. Pure but
  * for reading counters; any thread. Texts are new, end in a newline and are the caller's. No document holds a
- * secret: URLs are not shown at all.
+ * secret: of URLs, which stand in the configuration alone, passwords are not shown.
  *
  * The stats document is a contract; keys may be added, none renamed. Times are seconds (_s), microseconds
  * (_us) or Unix seconds (started, at); what is not known is null.
@@ -27,6 +27,7 @@ typedef struct {
 char *report_stats(const ReportInput *input) G_GNUC_WARN_UNUSED_RESULT;
 char *report_status(const ReportInput *input) G_GNUC_WARN_UNUSED_RESULT;
 char *report_routes(const ReportInput *input) G_GNUC_WARN_UNUSED_RESULT;
+char *report_config(const ReportInput *input) G_GNUC_WARN_UNUSED_RESULT; /* router/report_config.h */
 char *report_clusters(const ReportInput *input) G_GNUC_WARN_UNUSED_RESULT;
 
 /*

@@ -50,7 +50,7 @@ test_shows_what_is_in_force(void)
         assert_shown(lines,
                      "redis\turl\tredis://127.0.0.1:6379/0\tredis://127.0.0.1:6379/0\treloadable\tdefault");
         assert_shown(lines, "mysql\turl\t\t\treloadable\tdefault");
-        assert_shown(lines, "http\tlisten\t127.0.0.1:9419\t127.0.0.1:9419\trestart\tdefault");
+        assert_shown(lines, "http\tlisten\t127.0.0.1:9419\t127.0.0.1:9419\treloadable\tdefault");
         assert_shown(lines, "east\tcluster_member_ips\ta,b\t\treloadable\tfile");
         assert_shown(lines, "route:r\tqueue\tq\t\treloadable\tfile");
         assert_shown(lines, "route:r\tprefetch\t500\t500\treloadable\tdefault");
