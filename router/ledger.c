@@ -2,10 +2,11 @@
 
 /*
  * Both sides are the same thing: a ring of flights by consecutive number, with holes where a flight has left.
- * `first` is the lowest number still in the ring and is always occupied, unless the ring is empty.
+ * `first` is the lowest number still in the ring; in a window it is always occupied, unless the ring is
+ * empty.
  *
- * In a ledger, a flight that was acknowledged alone leaves a hole behind only when the prefix reaches it,
- * because the owner wants flights back in order; until then it stands in the ring as acknowledged.
+ * In a ledger, a flight that was told alone leaves a hole at once: one stuck message may keep the prefix from
+ * moving for a minute, and what goes on behind it meanwhile must not pile up in memory.
  */
 
 #include "router/ledger.h"
@@ -21,11 +22,13 @@ typedef struct {
 
 struct Ledger {
         Ring ring;
-        uint64_t acked;     /* numbers below this are acknowledged and wait for ledger_pop() */
-        GHashTable *singly; /* tags at or above `acked` that were acknowledged or given back alone */
-        size_t open;        /* not yet SETTLED or HANDED_BACK */
-        size_t beyond;      /* SETTLED or HANDED_BACK at or above `acked`, not yet told to the broker */
-        uint64_t scan;      /* where the search for single acks goes on */
+        uint64_t acked;   /* numbers below this are acknowledged and wait for ledger_pop() */
+        GPtrArray *alone; /* told alone, and wait for ledger_pop() */
+        size_t holes;     /* of these, and those popped already: numbers at or above `acked` */
+        size_t open;      /* not yet SETTLED or HANDED_BACK */
+        size_t beyond;    /* SETTLED or HANDED_BACK at or above `acked`, not yet told to the broker */
+        uint64_t scan;    /* where the search for single acks goes on */
+        uint64_t unripe;  /* the lowest that this search has left to wait */
 };
 
 struct Window {
@@ -83,7 +86,8 @@ ledger_new(void)
 
         ring_init(&ledger->ring);
         ledger->acked = ledger->scan = 1;
-        ledger->singly = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+        ledger->unripe = UINT64_MAX;
+        ledger->alone = g_ptr_array_new();
         return ledger;
 }
 
@@ -92,8 +96,8 @@ ledger_free(Ledger *ledger)
 {
         if (!ledger)
                 return;
-        g_assert(ledger->ring.first == ledger->ring.next);
-        g_hash_table_unref(ledger->singly);
+        g_assert(ledger->ring.first == ledger->ring.next && ledger->alone->len == 0);
+        g_ptr_array_unref(ledger->alone);
         g_free(ledger->ring.slots);
         g_free(ledger);
 }
@@ -134,12 +138,6 @@ ledger_hand_back(Flight *flight)
         leave_open(flight, FLIGHT_HANDED_BACK);
 }
 
-static bool
-told_alone(const Ledger *ledger, uint64_t tag)
-{
-        return g_hash_table_size(ledger->singly) > 0 && g_hash_table_contains(ledger->singly, &tag);
-}
-
 /* Moves `acked` over everything that has its outcome; the last tag that the broker still has to hear of, or
  * 0. */
 static uint64_t
@@ -150,8 +148,8 @@ advance_prefix(Ledger *ledger)
         for (; ledger->acked < ledger->ring.next; ledger->acked++) {
                 const Flight *flight = *ring_slot(&ledger->ring, ledger->acked);
 
-                if (told_alone(ledger, ledger->acked)) {
-                        g_hash_table_remove(ledger->singly, &ledger->acked);
+                if (!flight) {
+                        ledger->holes--;
                         continue;
                 }
                 if (flight->state != FLIGHT_SETTLED)
@@ -164,20 +162,28 @@ advance_prefix(Ledger *ledger)
 }
 
 static LedgerAckKind
-tell_alone(Ledger *ledger, const Flight *flight, uint64_t *out_tag)
+tell_alone(Ledger *ledger, Flight *flight, uint64_t *out_tag)
 {
-        uint64_t tag = flight->tag;
-
-        g_hash_table_add(ledger->singly, g_memdup2(&tag, sizeof(tag)));
+        *ring_slot(&ledger->ring, flight->tag) = NULL;
+        g_ptr_array_add(ledger->alone, flight);
+        ledger->holes++;
         ledger->beyond--;
-        *out_tag = tag;
+        *out_tag = flight->tag;
         return flight->state == FLIGHT_HANDED_BACK ? LEDGER_BACK_ONE : LEDGER_ACK_ONE;
+}
+
+/* Has it waited, or is it known already that the gap before it stays? */
+static bool
+is_ripe(const Ledger *ledger, const Flight *flight, int64_t now_us, int64_t patience_us)
+{
+        return flight->state == FLIGHT_HANDED_BACK || ledger->holes > 0 ||
+               now_us - flight->settled_us >= patience_us;
 }
 
 LedgerAckKind
 ledger_next_ack(Ledger *ledger, int64_t now_us, int64_t patience_us, uint64_t *out_tag)
 {
-        /* Also when nothing is left to tell: what was told alone may have to be let go. */
+        /* Also when nothing is left to tell: holes may have to be let go. */
         uint64_t last = advance_prefix(ledger);
 
         if (last != 0) {
@@ -185,14 +191,16 @@ ledger_next_ack(Ledger *ledger, int64_t now_us, int64_t patience_us, uint64_t *o
                 return LEDGER_ACK_UPTO;
         }
         for (; ledger->beyond > 0 && ledger->scan < ledger->ring.next; ledger->scan++) {
-                const Flight *flight = *ring_slot(&ledger->ring, ledger->scan);
-                bool ripe = flight->state == FLIGHT_HANDED_BACK ||
-                            (flight->state == FLIGHT_SETTLED && now_us - flight->settled_us >= patience_us);
+                Flight *flight = *ring_slot(&ledger->ring, ledger->scan);
 
-                if (ripe && !told_alone(ledger, ledger->scan))
+                if (!flight || flight->state == FLIGHT_WAITING || flight->state == FLIGHT_PUBLISHED)
+                        continue;
+                if (is_ripe(ledger, flight, now_us, patience_us))
                         return tell_alone(ledger, flight, out_tag);
+                ledger->unripe = MIN(ledger->unripe, ledger->scan);
         }
-        ledger->scan = ledger->acked;
+        ledger->scan = MAX(MIN(ledger->unripe, ledger->ring.next), ledger->acked);
+        ledger->unripe = UINT64_MAX;
         return LEDGER_ACK_NONE;
 }
 
@@ -200,10 +208,21 @@ Flight *
 ledger_pop(Ledger *ledger)
 {
         Ring *ring = &ledger->ring;
+        Flight *flight = NULL;
 
-        if (ring->first >= ledger->acked)
-                return NULL;
-        return *ring_slot(ring, ring->first++);
+        if (ledger->alone->len > 0)
+                return g_ptr_array_remove_index_fast(ledger->alone, ledger->alone->len - 1);
+        while (!flight && ring->first < ledger->acked)
+                flight = *ring_slot(ring, ring->first++);
+        return flight;
+}
+
+static void
+let_go(Flight *flight, void (*drop)(Flight *flight, void *user_data), void *user_data)
+{
+        flight->ledger = NULL;
+        if (flight->state != FLIGHT_PUBLISHED)
+                drop(flight, user_data);
 }
 
 void
@@ -212,13 +231,15 @@ ledger_reset(Ledger *ledger, void (*drop)(Flight *flight, void *user_data), void
         for (uint64_t n = ledger->ring.first; n < ledger->ring.next; n++) {
                 Flight *flight = *ring_slot(&ledger->ring, n);
 
-                flight->ledger = NULL;
-                if (flight->state != FLIGHT_PUBLISHED)
-                        drop(flight, user_data);
+                if (flight)
+                        let_go(flight, drop, user_data);
         }
+        for (unsigned i = 0; i < ledger->alone->len; i++)
+                let_go(ledger->alone->pdata[i], drop, user_data);
+        g_ptr_array_set_size(ledger->alone, 0);
         ledger->ring.first = ledger->ring.next = ledger->acked = ledger->scan = 1;
-        ledger->open = ledger->beyond = 0;
-        g_hash_table_remove_all(ledger->singly);
+        ledger->unripe = UINT64_MAX;
+        ledger->open = ledger->beyond = ledger->holes = 0;
 }
 
 size_t

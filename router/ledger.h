@@ -65,14 +65,15 @@ typedef enum {
 
 /*
  * What to tell the broker next; call until NONE. The settled prefix goes first, as one ack. What is settled
- * beyond a gap is acknowledged one by one once it has waited @patience_us, so that one stuck message does not
- * use up the prefetch window of all others.
+ * beyond a gap is acknowledged one by one once one of them has waited @patience_us, so that one stuck message
+ * does not use up the prefetch window of all others: from then on until the gap closes nothing waits behind
+ * it.
  */
 LedgerAckKind ledger_next_ack(Ledger *ledger, int64_t now_us, int64_t patience_us, uint64_t *out_tag);
 
 /*
- * The next flight that is acknowledged and out of the books, in order, for its owner to free; NULL if there
- * is none. A flight is given out only once everything before it is, too.
+ * A flight that is acknowledged, or given back, and out of the books, for its owner to free; NULL if there is
+ * none. In no order: what was told alone does not wait for the gap before it.
  */
 Flight *ledger_pop(Ledger *ledger);
 

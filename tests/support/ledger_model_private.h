@@ -36,7 +36,7 @@ typedef struct {
         Ledger *ledger;
         GArray *items;  /* of Item */
         unsigned first; /* the item with tag 1 on the channel that is open now */
-        unsigned next;  /* the item that ledger_pop() has to give out next */
+        unsigned next;  /* all items before this one were given out */
         size_t open;    /* without an outcome, on the channel that is open now */
         size_t dropped; /* by the reset that is going on */
         Window *window;
