@@ -162,6 +162,30 @@ test_silence_in_the_middle_of_a_publish(void)
         fault_run_finish(&run);
 }
 
+/* A lane waits for the answers to its declares. */
+static void
+test_silence_before_a_declare(void)
+{
+        static const FaultTrigger trigger = {FAULT_UP, AMQP_QUEUE_DECLARE_METHOD, 1, FAULT_BEFORE,
+                                             FAULT_SILENCE};
+        unsigned times = fault_run_times(1, 20);
+        g_auto(FaultRun) run = {0};
+
+        if (!fault_run_init(&run, "F11 east's broker blackholed at a declare", &OWN, ""))
+                return;
+        fault_run_start(&run);
+        for (unsigned i = 0; i < times; i++) {
+                fault_proxy_arm(run.east, &trigger);
+                fault_proxy_end(run.east, FAULT_CUT); /* declares again when it is back */
+                g_assert_true(fault_proxy_wait_fired(run.east, DEADLINE_MS));
+                fault_proxy_silence(run.east, FAULT_BOTH);
+                expect_isolation(&run);
+                fault_proxy_heal(run.east);
+                over(&run);
+        }
+        fault_run_finish(&run);
+}
+
 static void
 test_silence_one_way(void)
 {
@@ -301,6 +325,7 @@ main(int argc, char **argv)
                         test_memory_alarm_at_a_cluster_broker);
         g_test_add_func("/faults-brokers/silence-in-the-middle-of-a-publish",
                         test_silence_in_the_middle_of_a_publish);
+        g_test_add_func("/faults-brokers/silence-before-a-declare", test_silence_before_a_declare);
         g_test_add_func("/faults-brokers/silence-one-way", test_silence_one_way);
         g_test_add_func("/faults-brokers/slow-network-is-no-fault", test_slow_network_is_no_fault);
         g_test_add_func("/faults-brokers/stop-while-a-cluster-is-silent",
