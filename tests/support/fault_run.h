@@ -26,11 +26,13 @@ typedef struct {
         unsigned runs;         /* how often the fault happened so far */
         uint64_t bound;        /* duplicates that these runs excuse */
         bool loaded;           /* the load is on */
+        bool rival;            /* not the router moves the messages: its row is written, not judged */
+        bool stopped;          /* the rival was: what is left in the shared queue is collected, too */
         bool forgetful;        /* the broker may forget that it delivered before: copies without a mark */
         int64_t collected_us;  /* when something was last found */
         const char *complaint; /* what was not as expected, or NULL */
         int64_t began_us;      /* of the recovery that is measured */
-        int64_t worst_us;      /* recovery */
+        int64_t worst_us;      /* recovery; INT64_MAX: it did not recover */
         uint32_t west_before;  /* fault_run_watch_west() */
         uint64_t sent_before;
 } FaultRun;

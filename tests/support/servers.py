@@ -330,7 +330,7 @@ def run_command(command, servers):
 def parse_arguments():
     parser = argparse.ArgumentParser(
         prog="servers.py",
-        usage="servers.py [--rabbit N | --rabbit-cluster N] [--redis] [--mariadb] -- COMMAND ...",
+        usage="servers.py [--rabbit N | --rabbit-cluster N] [--plugin NAME] [--redis] [--mariadb] -- COMMAND ...",
         description="Runs COMMAND beside private servers and stops them when it ends; exits with its status.",
         epilog="COMMAND finds them in AMQP_URL (of further nodes: AMQP_URL_2 ...; all nodes of a "
                "cluster, separated by commas: AMQP_CLUSTER_URL), REDIS_URL, MYSQL_URL; "
@@ -338,6 +338,7 @@ def parse_arguments():
                "RABBITMQ_PID, REDIS_PID, MYSQL_PID their process ids.")
     parser.add_argument("--rabbit", type=int, default=0, metavar="N", help="start N RabbitMQ nodes")
     parser.add_argument("--rabbit-cluster", type=int, default=0, metavar="N", help="start one RabbitMQ of N nodes")
+    parser.add_argument("--plugin", action="append", default=[], metavar="NAME", help="enable it in every RabbitMQ")
     parser.add_argument("--redis", action="store_true", help="start Redis")
     parser.add_argument("--mariadb", action="store_true", help="start MariaDB")
     parser.add_argument("command", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
@@ -360,7 +361,7 @@ def main():
     servers = None
     try:
         servers = Servers(arguments.rabbit or arguments.rabbit_cluster, arguments.redis, arguments.mariadb,
-                          clustered=arguments.rabbit_cluster > 0)
+                          arguments.plugin, clustered=arguments.rabbit_cluster > 0)
         servers.start()
         return run_command(arguments.command, servers)
     except ServerError as error:
