@@ -19,6 +19,7 @@ import urllib.request
 import pika
 
 import contenders
+import isolation
 import loads
 import moving
 import scaling
@@ -88,6 +89,7 @@ class Bench:
         self.quick = quick
         self.goals = Goals()
         self.rabbit = None
+        self.east = None
         self.queues = None
 
     def move(self):
@@ -248,8 +250,9 @@ class Bench:
         """{part: its figures}. Not all need a broker."""
         if all(part in OFFLINE for part in parts):
             return {part: PARTS[part](self) for part in parts}
-        with Servers(rabbits=1, plugins=["rabbitmq_shovel"]) as servers:
-            self.rabbit = servers.rabbits[0]
+        brokers = 2 if "isolation" in parts else 1
+        with Servers(rabbits=brokers, plugins=["rabbitmq_shovel"]) as servers:
+            self.rabbit, self.east = servers.rabbits[0], servers.rabbits[-1]
             self.queues = loads.Queues(self.rabbit.url)
             return {part: PARTS[part](self) for part in parts}
 
@@ -265,6 +268,7 @@ PARTS = {
     "latency": travelling.latency,
     "memory": Bench.memory,
     "start": Bench.start,
+    "isolation": isolation.isolation,
     "rpc": Bench.rpc,
 }
 OFFLINE = ("scan", "decide")

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: MIT
+"""What one cluster notices of another whose broker is dead, blocked, full or silent.
+
+East has a broker of its own; west stays on the shared one. A round measures west twice under each fault and once
+without, one after the other: how fast a backlog of both clusters reaches west when the fault begins with it, and how
+long messages of a steady load take to west from the moment the fault begins.
+"""
+
+import collections
+import json
+import signal
+import statistics
+import threading
+import time
+
+import pika
+
+from contenders import BenchError, Router
+from loads import CLUSTERS, Load, Queues, flat_body
+
+BACKLOG = 30000
+WARM_UP = 200
+PREFETCH = 500  # the router's default: what it may have fetched before it was stopped
+LOAD_PER_S = 600  # of both clusters together
+LOAD_S = 8
+LOOK_S = 0.01
+STALL_S = 90
+EAST, WEST = (f"{Queues.shared}.{cluster}" for cluster in CLUSTERS)
+PARKED = [f"cluster-router.bench.parked.{cluster}" for cluster in CLUSTERS]
+FULL = json.dumps({"max-length": 0, "overflow": "reject-publish"})
+
+# Each takes east's broker. All run rabbitmqctl once, since that takes a good part of a small machine.
+Fault = collections.namedtuple("Fault", "name begin end")
+
+
+def tell(*arguments):
+    return lambda rabbit: rabbit.rabbitmqctl("-q", *arguments)
+
+
+def die(rabbit):
+    rabbit.rabbitmqctl("-q", "eval", "ok.")
+    rabbit.kill()
+
+
+def fall_silent(rabbit):
+    rabbit.rabbitmqctl("-q", "eval", "ok.")
+    rabbit.pause()
+
+
+def rise(rabbit):
+    rabbit.start()
+    rabbit.wait_ready()
+
+
+HEALTHY = Fault("healthy", tell("eval", "ok."), lambda rabbit: None)
+FAULTS = [
+    Fault("dead", die, rise),
+    Fault("blocked", tell("set_vm_memory_high_watermark", "0.000001"), tell("set_vm_memory_high_watermark", "0.6")),
+    Fault("full", tell("set_policy", "full", f"^{EAST}$", FULL, "--apply-to", "queues"), tell("clear_policy", "full")),
+    Fault("silent", fall_silent, lambda rabbit: rabbit.resume()),
+]
+
+
+class SplitRouter(Router):
+    """East's broker is another one."""
+
+    def __init__(self, build, east_url):
+        super().__init__(build)
+        self.east_url = east_url
+
+    def write(self, url, load):
+        path = super().write(url, load)
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text.replace(f"[{CLUSTERS[0]}]\n", f"[{CLUSTERS[0]}]\namqp_url = {self.east_url}\n"))
+        return path
+
+
+def warm_up(queues, east_url, load):
+    """Some messages for both, so that all queues are made."""
+    queues.send(load, WARM_UP)
+    connection = pika.BlockingConnection(pika.URLParameters(east_url))
+    channel = connection.channel()
+    end = time.monotonic() + STALL_S
+    while min(queues.depth(WEST), channel.queue_declare(EAST, durable=True).method.message_count) < WARM_UP // 2:
+        if time.monotonic() > end:
+            raise BenchError(f"the first messages have not arrived within {STALL_S} s")
+        queues.sleep(LOOK_S)
+    channel.queue_purge(EAST)
+    queues.channel.queue_purge(WEST)
+    connection.close()
+
+
+def drain_rate(queues, router, begin, load):
+    """Messages per second to west, from the start of the fault until its half of the backlog is there."""
+    router.process.send_signal(signal.SIGSTOP)
+    queues.send(load, BACKLOG)
+    while queues.depth(queues.shared) < BACKLOG - PREFETCH:
+        queues.sleep(LOOK_S)
+    begin()
+    router.process.send_signal(signal.SIGCONT)
+    started = time.monotonic()
+    while queues.depth(WEST) < BACKLOG // 2:
+        router.check()
+        if time.monotonic() - started > STALL_S:
+            raise BenchError(f"only {queues.depth(WEST)} messages have reached west within {STALL_S} s")
+        queues.sleep(LOOK_S)
+    return BACKLOG / 2 / (time.monotonic() - started)
+
+
+def send_steadily(url):
+    """Both clusters in turn, each with the moment of its sending in its body."""
+    connection = pika.BlockingConnection(pika.URLParameters(url))
+    channel = connection.channel()
+    properties = pika.BasicProperties(delivery_mode=2)
+    started = time.monotonic()
+    for number in range(LOAD_PER_S * LOAD_S):
+        connection.process_data_events(0)
+        time.sleep(max(0, started + number / LOAD_PER_S - time.monotonic()))
+        body = {"cluster": CLUSTERS[number % len(CLUSTERS)], "sent": time.monotonic()}
+        channel.basic_publish("", Queues.shared, json.dumps(body), properties)
+    connection.close()
+
+
+def p99_ms(url, begin):
+    """Of the way to west, over all messages of the steady load."""
+    connection = pika.BlockingConnection(pika.URLParameters(url))
+    channel = connection.channel()
+    sender = threading.Thread(target=send_steadily, args=(url,))
+    fault = threading.Thread(target=begin)
+    took = []
+    sender.start()
+    fault.start()
+    for _, _, body in channel.consume(WEST, auto_ack=True, inactivity_timeout=STALL_S):
+        if body is None:
+            raise BenchError(f"only {len(took)} messages have reached west, and for {STALL_S} s no more")
+        took.append((time.monotonic() - json.loads(body)["sent"]) * 1000)
+        if len(took) == LOAD_PER_S * LOAD_S // 2:
+            break
+    sender.join()
+    fault.join()
+    connection.close()
+    return sorted(took)[int(len(took) * 0.99)]
+
+
+class Isolation:
+    """@bench has the build, the shared broker and how to wait for a router; @east is the other broker."""
+
+    def __init__(self, bench, east):
+        self.bench = bench
+        self.east = east
+        self.load = Load("512 B, classic", "flat", "classic", BACKLOG, [flat_body(name, 512) for name in CLUSTERS])
+
+    def delete_all(self):
+        for rabbit in (self.bench.rabbit, self.east):
+            connection = pika.BlockingConnection(pika.URLParameters(rabbit.url))
+            channel = connection.channel()
+            for name in (Queues.shared, EAST, WEST, *PARKED):
+                channel.queue_delete(name)
+            connection.close()
+
+    def under(self, fault, measure):
+        """measure(router, begin) of a new router; begin() starts the fault."""
+        router = SplitRouter(self.bench.build, self.east.url)
+        self.delete_all()
+        self.bench.queues.make("classic")
+        try:
+            router.start(self.bench.rabbit.url, self.load)
+            self.bench.wait_ready(router)
+            warm_up(self.bench.queues, self.east.url, self.load)
+            return measure(router, lambda: fault.begin(self.east))
+        finally:
+            fault.end(self.east)
+            router.stop()
+
+    def once(self, fault):
+        """(messages per second, 99th percentile in ms) of west."""
+        rate = self.under(fault, lambda router, begin: drain_rate(self.bench.queues, router, begin, self.load))
+        return rate, self.under(fault, lambda _, begin: p99_ms(self.bench.rabbit.url, begin))
+
+    def rounds(self, count):
+        """{name: [(rate, p99) of each round]}"""
+        return {fault.name: found for fault, found in
+                zip((HEALTHY, *FAULTS), zip(*([self.once(fault) for fault in (HEALTHY, *FAULTS)]
+                                              for _ in range(count))))}
+
+
+def isolation(bench):
+    """West's rate and latency while east's broker is in trouble, as ratios to those of the same round without."""
+    rounds = Isolation(bench, bench.east).rounds(bench.rounds)
+    print("\nWest while the broker of east is in trouble (medians of the rounds; ratios to healthy)")
+    print(f"{'':<12}{'msg/s':>9}{'ratio':>8}{'p99 ms':>9}{'ratio':>8}")
+    for name, found in rounds.items():
+        rate, p99 = (statistics.median(figures) for figures in zip(*found))
+        rate_ratio, p99_ratio = (statistics.median(mine / well for mine, well in zip(*pair)) for pair in
+                                 zip(zip(*found), zip(*rounds["healthy"])))
+        print(f"{name:<12}{rate:>9.0f}{rate_ratio:>8.2f}{p99:>9.2f}{p99_ratio:>8.2f}", flush=True)
+        if name != "healthy":
+            bench.goals.at_least(f"east {name}: west's messages/s, to healthy", rate_ratio, 0.9)
+            bench.goals.at_most(f"east {name}: west's p99, to healthy", p99_ratio, 2)
+    return rounds
