@@ -283,6 +283,22 @@ fault_run_pause(FaultRun *run)
                 fail(run, "the router does not come to rest");
 }
 
+/* Is it lost, or does it lie somewhere? */
+static void
+tell_where(FaultRun *run)
+{
+        static const char *const queues[] = {"$N", "cluster-router.$N.parked.east",
+                                             "cluster-router.$N.parked.west", "cluster-router.$N.parked"};
+        g_autofree char *stats = NULL;
+        g_autofree char *log =
+            run->stage->router != NULL ? program_log(run->stage->router) : g_strdup("(no router)");
+
+        for (unsigned i = 0; i < G_N_ELEMENTS(queues); i++)
+                g_test_message("%s: %u messages", queues[i], stage_count(run->stage, queues[i]));
+        stage_get(run->stage, "/api/v1/stats", &stats);
+        g_test_message("Statistics: %s\nLog:\n%s", stats, log);
+}
+
 void
 fault_run_finish(FaultRun *run)
 {
@@ -294,6 +310,8 @@ fault_run_finish(FaultRun *run)
         write_row(run, &verdict);
         if (run->rival)
                 return;
+        if (verdict.lost > 0)
+                tell_where(run);
         if (!run->forgetful)
                 checker_assert_safe(run->checker);
         g_assert_cmpuint(verdict.lost + verdict.misrouted + verdict.altered + verdict.foreign, ==, 0);
