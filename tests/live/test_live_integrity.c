@@ -356,7 +356,7 @@ static void
 test_bodies_of_all_sizes_are_kept(void)
 {
         /* around the frame size, at which a body is sent in pieces, and far above */
-        static const size_t sizes[] = {0, 1, 131063, 131064, 131065, 1 << 20, 5 << 20};
+        static const size_t sizes[] = {0, 1, 131063, 131064, 131065, 1 << 20, 64 << 20};
         g_autoptr(Stage) stage = start("bodies", CONF);
 
         if (stage == NULL)
