@@ -26,7 +26,7 @@ LOAD_S = 8
 LOOK_S = 0.01
 STALL_S = 90
 EAST, WEST = (f"{Queues.shared}.{cluster}" for cluster in CLUSTERS)
-PARKED = [f"cluster-router.bench.parked.{cluster}" for cluster in CLUSTERS]
+PARKED = [f"cluster-router.{Queues.shared}.parked.{cluster}" for cluster in CLUSTERS]
 FULL = json.dumps({"max-length": 0, "overflow": "reject-publish"})
 
 # Each takes east's broker. All run rabbitmqctl once, since that takes a good part of a small machine.
@@ -164,7 +164,7 @@ class Isolation:
         """measure(router, begin) of a new router; begin() starts the fault."""
         router = SplitRouter(self.bench.build, self.east.url)
         self.delete_all()
-        self.bench.queues.make("classic")
+        self.bench.queues.make(self.load)
         try:
             router.start(self.bench.rabbit.url, self.load)
             self.bench.wait_ready(router)
