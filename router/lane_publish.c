@@ -184,10 +184,12 @@ lane_give_up(Lane *lane, Flow *flow)
         flow_want_pass(flow, backoff_next_ms(&flow->backoff), lane->now_us);
 }
 
-/* Its own broker is away, or confirms nothing although it has as much as it may have. */
+/* Its own broker is away, or confirms nothing although it has as much as it may have, or as its socket takes.
+ */
 static bool
 is_out_of_order(const Lane *lane, const Target *target)
 {
+        bool takes = !is_full(lane, target) && outlet_is_ready(target->outlet, false);
         Link *link = outlet_link(target->outlet);
         const Delivery *oldest = (const Delivery *)outlet_oldest(target->outlet);
 
@@ -195,7 +197,7 @@ is_out_of_order(const Lane *lane, const Target *target)
                 return false;
         if (link_state(link) != LINK_UP || link_is_blocked(link))
                 return true;
-        return is_full(lane, target) && oldest && lane->now_us - oldest->published_us >= SILENCE_US;
+        return !takes && oldest && lane->now_us - oldest->published_us >= SILENCE_US;
 }
 
 void

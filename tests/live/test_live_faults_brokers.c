@@ -228,6 +228,40 @@ test_slow_network_is_no_fault(void)
         fault_run_finish(&run);
 }
 
+/* Its socket is full before half the window is on its way, and no heartbeat tells for a minute. */
+static void
+test_large_messages_for_a_silent_broker(void)
+{
+        enum { MESSAGES = 600, BYTES = 65536 };
+        const char *east_url = live_env("AMQP_URL_2");
+        g_autoptr(Stage) stage = east_url != NULL ? stage_new("large") : NULL;
+        g_autoptr(Client) east = stage != NULL ? client_new(east_url) : NULL;
+        g_autofree char *body = g_strnfill(BYTES, 'x');
+        g_autofree char *queue = NULL;
+        g_autofree char *text = NULL;
+        int pid;
+
+        if (stage == NULL)
+                return;
+        pid = fault_broker_pid("RABBITMQCTL_2");
+        queue = stage_text(stage, "$N.east");
+        client_declare_queue(east, queue, NULL);
+        stage_declare(stage, "$N.west");
+        text = g_strdup_printf("heartbeat = 60s\n[east]\ncluster_member_ips = e\namqp_url = %s\n"
+                               "[west]\ncluster_member_ips = w\n[route:$N]\nqueue = $N\n"
+                               "cluster_from = header:cluster\ndestination = queue:{key}.{cluster}\n",
+                               east_url);
+        stage_run(stage, text);
+        stage_send(stage, "$N", "east", "first");
+        stage_wait_number(stage, "$N", "clusters/east/delivered", 1);
+        g_assert_no_errno(kill(pid, SIGSTOP));
+        for (unsigned i = 0; i < 2 * MESSAGES; i++)
+                client_publish_text(stage->client, stage->name, FAULT_LOAD[i % 2], body);
+        client_confirm(stage->client);
+        stage_wait_count(stage, "$N.west", MESSAGES);
+        g_assert_no_errno(kill(pid, SIGCONT));
+}
+
 /* ---- F24, F1: the router ends while a destination takes nothing ---- */
 
 static void
@@ -329,6 +363,8 @@ main(int argc, char **argv)
                         test_silence_in_the_middle_of_a_publish);
         g_test_add_func("/faults-brokers/silence-before-a-declare", test_silence_before_a_declare);
         g_test_add_func("/faults-brokers/silence-one-way", test_silence_one_way);
+        g_test_add_func("/faults-brokers/large-messages-for-a-silent-broker",
+                        test_large_messages_for_a_silent_broker);
         g_test_add_func("/faults-brokers/slow-network-is-no-fault", test_slow_network_is_no_fault);
         g_test_add_func("/faults-brokers/stop-while-a-cluster-is-silent",
                         test_stop_while_a_cluster_is_silent);
