@@ -19,6 +19,7 @@ import urllib.request
 import pika
 
 import contenders
+import crowding
 import isolation
 import loads
 import moving
@@ -266,6 +267,7 @@ PARTS = {
     "clusters": scaling.clusters,
     "lanes": scaling.lanes,
     "latency": travelling.latency,
+    "crowd": crowding.http_crowd,
     "memory": Bench.memory,
     "start": Bench.start,
     "isolation": isolation.isolation,
