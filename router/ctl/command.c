@@ -381,8 +381,8 @@ request_help(const Command *const *nouns, const Request *request)
 
         if (command) {
                 g_autofree char *usage = spell_usage(command);
-                g_string_append_printf(out, "usage: %s\n\n%s.\n\n%s\n", usage, command->summary,
-                                       command->help);
+                g_string_append_printf(out, "usage: %s%s\n\n%s.\n\n%s\n", usage,
+                                       command->options ? " [OPTIONS]" : "", command->summary, command->help);
                 append_options(out, command->options);
         } else if (request->noun) {
                 g_string_append_printf(out, "usage: clusterctl %s VERB\n\n", request->noun);
@@ -393,7 +393,8 @@ request_help(const Command *const *nouns, const Request *request)
                                      "Asks and changes what a cluster router does.\n\n");
                 for (; *nouns; nouns++)
                         append_commands(out, *nouns);
-                g_string_append(out, "\nMore: clusterctl NOUN [VERB] --help\n\n");
+                g_string_append(out, "\nMore, with options and an example: clusterctl NOUN [VERB] --help\n"
+                                     "Where to begin: clusterctl status, then clusterctl doctor\n\n");
         }
         g_string_append(out, options_help);
         if (!request->noun)

@@ -157,6 +157,36 @@ test_help(void)
         g_assert_null(strstr(noun, "clusterctl host"));
 }
 
+/* What stands behind the last "clusterctl " of each line of the help's example, up to a "|". */
+static void
+try_example(const char *text)
+{
+        g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+
+        for (char **line = lines; *line && (*line)[0]; line++) {
+                const char *start = g_strrstr(*line, "clusterctl ");
+
+                if (start == NULL || strchr(start, '"'))
+                        continue; /* quoted words are the shell's business */
+                start += strlen("clusterctl ");
+                g_autofree char *words = g_strndup(start, strcspn(start, "|>&"));
+                RequestKind kind;
+                g_autofree char *got = parse(g_strchomp(words), &kind);
+
+                g_test_message("%s", words);
+                if (got[0] == '!')
+                        g_error("example \"%s\": %s", words, got);
+        }
+}
+
+static void
+test_examples(void)
+{
+        for (size_t i = 0; nouns[i]; i++)
+                for (const Command *command = nouns[i]; command->noun; command++)
+                        try_example(strstr(command->help, "Example: "));
+}
+
 static void
 test_table(void)
 {
@@ -216,6 +246,7 @@ main(int argc, char **argv)
         g_test_add_func("/command/lines_are_read_or_refused_with_the_nearest_word", test_lines);
         g_test_add_func("/command/default_configuration", test_default_conf);
         g_test_add_func("/command/every_verb_has_help_with_an_example", test_help);
+        g_test_add_func("/command/examples_of_the_help_are_accepted", test_examples);
         g_test_add_func("/print/table_aligns_and_shows_no_control_characters", test_table);
         g_test_add_func("/print/durations_have_units", test_durations);
         g_test_add_func("/api/wildcard_address_becomes_loopback", test_url);
