@@ -11,6 +11,7 @@
 #include <glib.h>
 #include <glib/gstdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Two clusters, on lines 1 to 4. */
@@ -367,18 +368,25 @@ test_files(void)
         g_assert_cmpint(g_rmdir(dir), ==, 0);
 }
 
+/* Of this process alone: on a busy machine the clock on the wall says nothing of the parser. */
+static double
+cpu_s(void)
+{
+        return (double)clock() / CLOCKS_PER_SEC;
+}
+
 static void
 assert_refused_soon(const GString *text)
 {
         g_autoptr(GPtrArray) found = g_ptr_array_new_with_free_func(g_free);
-        gint64 start = g_get_monotonic_time();
+        double start_s = cpu_s();
         g_autoptr(Conf) conf = conf_parse("f", text->str, text->len, found);
         g_assert_null(conf);
         g_assert_cmpuint(found->len, >, 0);
         g_assert_cmpuint(found->len, <=, 1001);
         for (unsigned i = 0; i < found->len; i++)
                 g_assert_cmpuint(strlen(found->pdata[i]), <, 1000);
-        g_assert_cmpint(g_get_monotonic_time() - start, <, 60 * G_USEC_PER_SEC);
+        g_assert_cmpfloat(cpu_s() - start_s, <, 60);
 }
 
 static void
