@@ -9,6 +9,8 @@
 #include "router/report_json.h"
 #include "router/snapshot.h"
 
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define HOUR_US (INT64_C(3600) * G_USEC_PER_SEC)
@@ -273,6 +275,12 @@ hosts_of_cluster(const ViewCluster *cluster, int64_t now_us)
         return hosts;
 }
 
+static int
+compare_row(const void *name, const void *row)
+{
+        return strcmp(name, (*(const SnapshotCluster *const *)row)->cluster);
+}
+
 static json_t *
 flows_of_cluster(const ViewCluster *cluster, const GPtrArray *routes)
 {
@@ -280,21 +288,22 @@ flows_of_cluster(const ViewCluster *cluster, const GPtrArray *routes)
 
         for (unsigned i = 0; i < routes->len; i++) {
                 const SnapshotRoute *route = routes->pdata[i];
+                const GPtrArray *rows = route->clusters;
+                const SnapshotCluster *const *found =
+                    rows->len > 0
+                        ? bsearch(cluster->name, rows->pdata, rows->len, sizeof(void *), compare_row)
+                        : NULL;
+                const SnapshotCluster *row = found ? *found : NULL;
 
-                for (unsigned j = 0; j < route->clusters->len; j++) {
-                        const SnapshotCluster *row = route->clusters->pdata[j];
-
-                        if (g_str_equal(row->cluster, cluster->name))
-                                json_array_append_new(
-                                    flows,
-                                    json_pack("{s:o, s:s, s:o, s:o, s:o}", "route", report_text(route->route),
-                                              "flow", cluster_flow_name(row->flow), "parked_in_queue",
-                                              report_number(row->parked_in_queue), "consumers",
-                                              row->consumers < 0 ? json_null()
-                                                                 : report_number((uint64_t)row->consumers),
-                                              "warning",
-                                              report_text(cluster_consuming_text(row->consuming))));
-                }
+                if (!row)
+                        continue;
+                json_array_append_new(
+                    flows,
+                    json_pack("{s:o, s:s, s:o, s:o, s:o}", "route", report_text(route->route), "flow",
+                              cluster_flow_name(row->flow), "parked_in_queue",
+                              report_number(row->parked_in_queue), "consumers",
+                              row->consumers < 0 ? json_null() : report_number((uint64_t)row->consumers),
+                              "warning", report_text(cluster_consuming_text(row->consuming))));
         }
         return flows;
 }
@@ -325,14 +334,18 @@ clusters_row(const ViewCluster *cluster, const GPtrArray *routes, int64_t now_us
         return row;
 }
 
+/* Row by row: as one tree, the hosts of a large site would take many times the memory of the text. */
 char *
 report_clusters(const ReportInput *input)
 {
         g_autoptr(GPtrArray) routes = snapshot_new(input->stats, input->view);
-        json_t *rows = json_array();
+        GString *text = g_string_new("{\"clusters\":[");
 
-        for (unsigned i = 0; i < input->view->clusters->len; i++)
-                json_array_append_new(rows,
-                                      clusters_row(input->view->clusters->pdata[i], routes, input->now_us));
-        return report_finish(json_pack("{s:o}", "clusters", rows));
+        for (unsigned i = 0; i < input->view->clusters->len; i++) {
+                if (i > 0)
+                        g_string_append_c(text, ',');
+                report_append(text, clusters_row(input->view->clusters->pdata[i], routes, input->now_us));
+        }
+        g_string_append(text, "]}\n");
+        return g_string_free(text, FALSE);
 }

@@ -30,13 +30,28 @@ report_age_s(int64_t now_us, int64_t then_us)
         return json_real((double)(MAX(now_us - then_us, 0) / 1000) / 1000);
 }
 
+static int
+append(const char *buffer, size_t size, void *text)
+{
+        g_string_append_len(text, buffer, (gssize)size);
+        return 0;
+}
+
+void
+report_append(GString *text, json_t *part)
+{
+        int status = json_dump_callback(part, append, text, JSON_COMPACT | JSON_REAL_PRECISION(15));
+
+        g_assert(status == 0);
+        json_decref(part);
+}
+
 char *
 report_finish(json_t *document)
 {
-        char *raw = json_dumps(document, JSON_COMPACT | JSON_REAL_PRECISION(15));
-        char *line = g_strconcat(raw, "\n", NULL);
+        GString *text = g_string_new(NULL);
 
-        free(raw);
-        json_decref(document);
-        return line;
+        report_append(text, document);
+        g_string_append_c(text, '\n');
+        return g_string_free(text, FALSE);
 }
