@@ -21,6 +21,7 @@ import pika
 import contenders
 import crowding
 import isolation
+import liveness
 import loads
 import moving
 import scaling
@@ -91,6 +92,7 @@ class Bench:
         self.goals = Goals()
         self.rabbit = None
         self.east = None
+        self.redis = None
         self.queues = None
 
     def move(self):
@@ -252,8 +254,8 @@ class Bench:
         if all(part in OFFLINE for part in parts):
             return {part: PARTS[part](self) for part in parts}
         brokers = 2 if "isolation" in parts else 1
-        with Servers(rabbits=brokers, plugins=["rabbitmq_shovel"]) as servers:
-            self.rabbit, self.east = servers.rabbits[0], servers.rabbits[-1]
+        with Servers(rabbits=brokers, redis="liveness" in parts, plugins=["rabbitmq_shovel"]) as servers:
+            self.rabbit, self.east, self.redis = servers.rabbits[0], servers.rabbits[-1], servers.redis
             self.queues = loads.Queues(self.rabbit.url)
             return {part: PARTS[part](self) for part in parts}
 
@@ -272,6 +274,7 @@ PARTS = {
     "start": Bench.start,
     "isolation": isolation.isolation,
     "rpc": Bench.rpc,
+    "liveness": liveness.liveness,
 }
 OFFLINE = ("scan", "decide")
 

@@ -133,14 +133,20 @@ class Router(Contender):
         self.lanes = lanes
         self.http = None
 
+    def clusters(self):
+        return [*CLUSTERS, *self.more]
+
+    def members(self, number):
+        return f"10.0.{number // 250}.{number % 250 + 1}"
+
     def write(self, url, load):
         path = os.path.join(self.folder, "cluster-router.conf")
         self.http = free_port()
         text = CONFIGURATION.format(folder=self.folder, url=url, queue_type=load.queue_type, http=self.http)
         for queue in load.inputs:
             text += ROUTE.format(queue=queue, shared=Queues.shared, lanes=self.lanes, source=SOURCES[load.kind])
-        for number, cluster in enumerate((*CLUSTERS, *self.more)):
-            text += f"\n[{cluster}]\ncluster_member_ips = 10.0.{number // 250}.{number % 250 + 1}\n"
+        for number, cluster in enumerate(self.clusters()):
+            text += f"\n[{cluster}]\ncluster_member_ips = {self.members(number)}\n"
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
         return path

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: MIT
+"""What it costs to know of many hosts: heartbeats, polls, memory, and the lanes beside them."""
+
+import glob
+import os
+import signal
+import statistics
+import time
+import urllib.request
+
+import loads
+import moving
+from contenders import BenchError, Router
+
+FEW = (len(loads.CLUSTERS), 2)
+MANY = ((1000, 100), (10000, 2))
+POLLS = 10
+COUNT = 40000  # messages per round: so that a round sees several polls
+MOST_POLL_S = 1
+MOST_MB = 150
+LEAST_HEARTBEATS = 10000
+MOST_SLOWER = 1.05
+SOME_POLLS_S = 5
+LOOK_S = 0.5
+IDLE_SHARE = 0.1  # of one core, for all lanes
+DEADLINE_S = 60
+MB = 1e6
+
+
+class RouterOfHosts(Router):
+    """Its hosts have registered in redis."""
+
+    def __init__(self, build, redis, shape, name):
+        super().__init__(build, shape[0] - len(loads.CLUSTERS), name=name)
+        self.redis = redis
+        self.shape = shape
+
+    def members(self, _number):
+        return ""
+
+    def write(self, url, load):
+        path = super().write(url, load)
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(f"\n[redis]\nurl = {self.redis}\n")
+        return path
+
+    def usable_hosts(self):
+        """As its metrics have it; 0 while nobody answers."""
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(f"http://127.0.0.1:{self.http}/metrics", timeout=DEADLINE_S) as answer:
+                lines = answer.read().decode().splitlines()
+        except OSError:
+            return 0
+        return sum(float(line.split()[-1]) for line in lines
+                   if line.startswith("cluster_router_cluster_hosts{") and 'state="up"' in line)
+
+    def cpu_ns(self):
+        """CPU time of its lanes alone: whatever else runs on this machine does not count."""
+        spent = 0
+        for path in glob.glob(f"/proc/{self.process.pid}/task/*/comm"):
+            with open(path, encoding="utf-8") as comm:
+                if comm.read().strip() != "lane":
+                    continue
+            with open(os.path.join(os.path.dirname(path), "schedstat"), encoding="utf-8") as schedstat:
+                spent += int(schedstat.read().split()[0])
+        return spent
+
+def shape_name(shape):
+    return f"{shape[0]} x {shape[1]}"
+
+
+def fill(bench, router):
+    """(heartbeats per second, seconds of each poll); redis has all of its hosts then."""
+    lines = bench.program("bench_liveness", router.redis, str(router.shape[1]), str(POLLS), *router.clusters())
+    pairs = [line.split() for line in lines.splitlines()]
+    polls = [float(figure) for word, figure in pairs if word == "poll"]
+    return next(float(figure) for word, figure in pairs if word == "heartbeats"), polls
+
+
+def start(bench, router, load):
+    """Until it knows all its hosts and has made all its queues."""
+    bench.queues.make(load)
+    router.start(bench.rabbit.url, load)
+    bench.wait_ready(router)
+    end = time.monotonic() + DEADLINE_S
+    idle = False
+    while not idle or router.usable_hosts() < router.shape[0] * router.shape[1]:
+        before = router.cpu_ns()
+        bench.queues.sleep(LOOK_S)
+        router.check()
+        idle = router.cpu_ns() - before < IDLE_SHARE * LOOK_S * 1e9
+        if time.monotonic() > end:
+            raise BenchError(f"{router.name}: the router has not come to rest after {DEADLINE_S} s")
+
+
+def resident_mb(bench, router):
+    """After some polls."""
+    try:
+        start(bench, router, loads.choose(quick=True)[0])
+        bench.queues.sleep(SOME_POLLS_S)
+        return router.resident_bytes() / MB
+    finally:
+        router.stop()
+
+
+def move(bench, router, load):
+    """What a router does that has come to rest: it is stopped while messages are put into the shared queue."""
+    try:
+        start(bench, router, load)
+        router.process.send_signal(signal.SIGSTOP)
+        bench.queues.fill(load, load.count)
+        cpu_begin = router.cpu_ns()
+        router.process.send_signal(signal.SIGCONT)
+        begin, first, _ = moving.wait_for_arrivals(bench.queues, router, 1)
+        end, _, _ = moving.wait_for_arrivals(bench.queues, router, load.count)
+        bench.queues.sleep(moving.SETTLE_S)
+        cpu_us = (router.cpu_ns() - cpu_begin) / 1000 / load.count
+    finally:
+        router.stop()
+    moving.check_outcome(bench.queues, router, load, load.count)
+    return moving.Result((load.count - first) / (end - begin), cpu_us)
+
+
+def move_in_turn(bench, routers, load):
+    results = {router.name: [] for router in routers}
+    for number in range(bench.rounds):
+        shift = number % len(routers)
+        for router in routers[shift:] + routers[:shift]:
+            results[router.name].append(move(bench, router, load))
+    return results
+
+
+def judge(bench, name, heartbeats, polls, megabytes):
+    print(f"{name:<12}{heartbeats:>14.0f}{statistics.median(polls) * 1000:>12.0f}"
+          f"{bench.spread([poll * 1000 for poll in polls], '.0f'):>15}{megabytes:>10.1f}", flush=True)
+    bench.goals.at_least(f"{name}: heartbeats/s from one program", heartbeats, LEAST_HEARTBEATS)
+    bench.goals.at_most(f"{name}: poll of all, s", statistics.median(polls), MOST_POLL_S)
+    bench.goals.at_most(f"{name}: resident memory, MB", megabytes, MOST_MB)
+
+
+def liveness(bench):
+    """Each shape has a redis database of its own."""
+    database = bench.redis.url.rsplit("/", 1)[0]
+    routers = [RouterOfHosts(bench.build, f"{database}/{number}", shape, shape_name(shape) if number else "router")
+               for number, shape in enumerate((FEW, *MANY))]
+    print(f"\n{'hosts':<12}{'heartbeats/s':>14}{'poll, ms':>12}{'min-max':>15}{'MB':>10}")
+    found = {}
+    fill(bench, routers[0])
+    for router in routers[1:]:
+        heartbeats, polls = fill(bench, router)
+        megabytes = resident_mb(bench, router)
+        judge(bench, router.name, heartbeats, polls, megabytes)
+        found[router.name] = {"heartbeats_per_s": heartbeats, "poll_s": polls, "resident_mb": megabytes}
+    load = loads.choose(quick=True)[0]._replace(count=COUNT)
+    results = move_in_turn(bench, routers, load)
+    print(f"\nHosts known, all polled each second; \"router\" has {shape_name(FEW)}; CPU is that of the lanes", end="")
+    bench.print_table(load, results)
+    for router in routers[1:]:
+        bench.goals.at_most(f"{router.name}: messages/s with few hosts / with these",
+                            moving.median_ratio(results, "rate", router.name), MOST_SLOWER)
+        bench.goals.at_most(f"{router.name}: CPU of the lanes per message / with few hosts",
+                            1 / moving.median_ratio(results, "cpu_us", router.name), MOST_SLOWER)
+    return {**found, "lanes": bench.summary(load, results)}
