@@ -266,6 +266,18 @@ on_confirmed(Lane *lane, Delivery *delivery)
         lane_settle(lane, delivery, delivery->reason);
 }
 
+/*
+ * It came from the parking queue and keeps its place there: behind what is parked meanwhile it would lose its
+ * order. Only a windowful does, so that a pass gets to what lies behind it; and who counts attempts needs
+ * them written into the message.
+ */
+static bool
+can_stay(const Lane *lane, const Delivery *delivery, const Flow *flow)
+{
+        return flow->passing && delivery->origin == flow && !flow_is_common(flow) &&
+               lane->route->max_attempts == 0 && flow->aside.length < lane->route->prefetch;
+}
+
 /* Its own place does not exist, or not for us; others of its cluster may: it is parked alone. */
 static void
 park_alone(Lane *lane, Delivery *delivery, Reason reason)
@@ -276,8 +288,12 @@ park_alone(Lane *lane, Delivery *delivery, Reason reason)
                 lane_bury(lane, delivery, reason);
                 return;
         }
-        lane_log_message(lane, delivery, reason, "a message is parked alone");
         flow->failing = true;
+        if (can_stay(lane, delivery, flow)) {
+                delivery_hold(delivery, &flow->aside);
+                return;
+        }
+        lane_log_message(lane, delivery, reason, "a message is parked alone");
         if (!flow->passing && !flow->wants_pass)
                 flow_want_pass(flow, backoff_next_ms(&flow->backoff), lane->now_us);
         lane_park(lane, delivery, flow, reason);
