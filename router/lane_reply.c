@@ -84,9 +84,12 @@ write_down(Lane *lane, const Flow *flow, RelayQueue *queue)
 bool
 lane_prepare_reply(Lane *lane, Delivery *delivery)
 {
-        Flow *flow = delivery->target->flow;
+        const Target *target = delivery->target;
+        Flow *flow = target->flow;
 
-        if (!delivery->reply_to || !flow || !flow->relay || !can_be_relayed(delivery->reply_to))
+        /* On its way into a parking queue it must not wait for a cluster that is away. */
+        if (target->kind != TARGET_DESTINATION || !delivery->reply_to || !flow || !flow->relay ||
+            !can_be_relayed(delivery->reply_to))
                 return true;
 
         RelayQueue *queue = relay_queue(flow->relay, delivery->reply_to, lane->now_us);
