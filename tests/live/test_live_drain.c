@@ -119,7 +119,7 @@ test_the_substitute_gets_what_is_new(void)
         wait_shown(&world, "east", "drain_to", "west");
         stage_send(world.stage, "$N", "east", "elsewhere");
         stage_expect(world.stage, "$N.west", "elsewhere");
-        g_assert_cmpint(stage_number(world.stage, "$N", "reasons/cluster_drained"), ==, 1);
+        stage_wait_number(world.stage, "$N", "reasons/cluster_drained", 1);
 
         CTL(&world, 0, "cluster", "drain", "west", "--reason", "y");
         wait_shown(&world, "west", "state", "drained");
