@@ -277,6 +277,7 @@ look(Lane *lane, Flow *flow, uint32_t *out_messages)
                                flow->parking.key, out_messages, NULL, &error);
         if (result == TOPOLOGY_ABSENT) {
                 flow->parking.declared = false;
+                lane->prepared = 0;
                 *out_messages = 0;
         } else {
                 on_result(lane, lane->outlet, result, error);
@@ -387,22 +388,40 @@ look_around(Lane *lane)
         found_parked(lane, flow, messages);
 }
 
-/* Eagerly, so that services find their queues; in portions, so that messages do not wait for 10,000 of them.
+/* Grows with every flow, and with every channel that may lead to a broker without our queues. */
+static uint64_t
+count_changes(const Lane *lane)
+{
+        uint64_t count = lane->flows->len;
+
+        for (unsigned i = 0; i < lane->outlets->len; i++)
+                count += link_generation(outlet_link(g_ptr_array_index(lane->outlets, i)));
+        return count;
+}
+
+/*
+ * Eagerly, so that services find their queues; in portions, so that messages do not wait for 10,000 of them;
+ * and not at all once everything is there.
  */
 static void
 prepare_some(Lane *lane)
 {
         int64_t until_us = lane->now_us + PREPARE_PORTION_US;
+        uint64_t changes = count_changes(lane);
+        bool all = true;
 
-        for (unsigned i = 0; i < lane->flows->len && g_get_monotonic_time() < until_us; i++) {
+        if (lane->prepared == changes)
+                return;
+        for (unsigned i = 0; i < lane->flows->len; i++) {
                 Flow *flow = g_ptr_array_index(lane->flows, i);
 
-                if (flow->has_destination)
-                        lane_prepare(lane, &flow->destination);
-                else
-                        lane_check_parking(lane, flow);
+                all &= flow->has_destination ? lane_prepare(lane, &flow->destination)
+                                             : lane_check_parking(lane, flow);
+                if (g_get_monotonic_time() >= until_us)
+                        return;
         }
-        lane_prepare(lane, &lane->dead);
+        if (lane_prepare(lane, &lane->dead) && all)
+                lane->prepared = changes;
 }
 
 void

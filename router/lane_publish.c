@@ -327,6 +327,7 @@ on_returned(Lane *lane, Delivery *delivery)
         }
         /* A queue of our own was deleted: make it again. */
         target->declared = false;
+        lane->prepared = 0;
         try_later(lane, delivery);
 }
 

@@ -79,6 +79,7 @@ struct Lane {
         GPtrArray *stalled;       /* of Target * that hold messages */
         GArray *sockets;          /* of struct pollfd, to sleep on */
         unsigned look_cursor;
+        uint64_t prepared; /* all queues were made at this count of changes, 0: never */
 
         LogBudget log_budget; /* of lines about single messages */
         uint64_t arrivals;
