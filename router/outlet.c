@@ -91,6 +91,9 @@ follow_link(Outlet *outlet)
         }
         window_abandon(outlet->window);
         outlet->generation = generation;
+        /* A broker under an alarm takes a connection, but not what is published there, until the alarm is
+         * over: the first publish tells, and only that one can become two. */
+        outlet->careful = MAX(outlet->careful, 1);
 }
 
 bool
