@@ -194,9 +194,8 @@ fault_run_expect_parked(FaultRun *run)
 
 /* ---- the end ---- */
 
-/* Empties all queues; returns how many messages that were. */
-static unsigned
-collect(FaultRun *run)
+unsigned
+fault_run_collect(FaultRun *run)
 {
         g_autofree char *east = stage_text(run->stage, "$N.east");
         g_autofree char *west = stage_text(run->stage, "$N.west");
@@ -227,7 +226,7 @@ is_over(void *data)
         FaultRun *run = rest->run;
         int64_t now_us = g_get_monotonic_time();
 
-        if (collect(run) > 0 || run->collected_us == 0)
+        if (fault_run_collect(run) > 0 || run->collected_us == 0)
                 run->collected_us = now_us;
         if (run->rival)
                 rest->at_rest = checker_verdict(run->checker).lost == 0 ||
@@ -272,7 +271,7 @@ settle(FaultRun *run)
         run->collected_us = 0;
         if (!live_wait(INT32_MAX, is_over, &rest) || !rest.at_rest)
                 return false;
-        collect(run);
+        fault_run_collect(run);
         return true;
 }
 

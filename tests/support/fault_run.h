@@ -82,6 +82,9 @@ void fault_run_expect_west(FaultRun *run, uint64_t messages);
 void fault_run_pause(FaultRun *run);
 void fault_run_load(FaultRun *run);
 
+/* Notes and takes away what has arrived so far; returns how many messages that were. */
+unsigned fault_run_collect(FaultRun *run);
+
 /*
  * Ends the load, waits until everything has arrived, writes the row, and aborts the test unless nothing was
  * lost, misrouted or altered, no copy is unmarked, and duplicates are within the bound.

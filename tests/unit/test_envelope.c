@@ -264,15 +264,17 @@ static void
 test_headers(void)
 {
         amqp_table_entry_t other = entry("clusters", AMQP_FIELD_KIND_I32, NULL);
-        amqp_table_entry_t text[] = {other, entry("cluster", AMQP_FIELD_KIND_UTF8, "east")};
+        amqp_table_entry_t alike = entry("Cluster", AMQP_FIELD_KIND_UTF8, "west");
+        amqp_table_entry_t text[] = {other, alike, entry("cluster", AMQP_FIELD_KIND_UTF8, "east")};
         amqp_table_entry_t bytes[] = {entry("cluster", AMQP_FIELD_KIND_BYTES, "west"), other};
         amqp_table_entry_t unknown = entry("cluster", AMQP_FIELD_KIND_UTF8, "north");
         amqp_table_entry_t empty = entry("cluster", AMQP_FIELD_KIND_UTF8, "");
         amqp_table_entry_t nothing = entry("cluster", AMQP_FIELD_KIND_VOID, NULL);
         amqp_table_entry_t number = entry("cluster", AMQP_FIELD_KIND_I32, NULL);
         amqp_table_entry_t table = entry("cluster", AMQP_FIELD_KIND_TABLE, NULL);
-        amqp_table_entry_t twice[] = {text[1], text[1]};
-        expect_headers(text, 2, "east");
+        amqp_table_entry_t twice[] = {text[2], text[2]};
+        expect_headers(text, 3, "east");
+        expect_headers(&alike, 1, "-");
         expect_headers(bytes, 2, "west");
         expect_headers(&unknown, 1, "?north");
         expect_headers(&other, 1, "-");
@@ -318,6 +320,38 @@ test_calls(void)
         g_assert_false(is_call(CONF_POLICY_FAIL, NULL, "{\"_msg_id\": \"m1\", \"_reply_q\": \"r\"}"));
         g_assert_false(is_call(CONF_POLICY_FAIL, NULL, "{broken"));
         g_assert_false(is_call(CONF_POLICY_FAIL, NULL, NULL));
+}
+
+/* Whatever tells the two policies apart has the body read. */
+static bool
+tells_calls(const ConfPolicy *cast, const ConfPolicy *call, bool tell)
+{
+        Fixture fixture;
+        fixture_init(&fixture, "key:{cluster}", CONF_POLICY_PARK, false);
+        envelope_reader_free(fixture.reader);
+        fixture.route.on_down_cast = *cast;
+        fixture.route.on_down_call = *call;
+        fixture.reader = envelope_reader_new(&fixture.route, tell);
+        fixture_read(&fixture, NULL, "east", NULL, OSLO_CALL);
+        bool answer = fixture.envelope.is_call;
+        fixture_clear(&fixture);
+        return answer;
+}
+
+static void
+test_when_calls_are_told(void)
+{
+        ConfPolicy park = {.kind = CONF_POLICY_PARK}, fail = {.kind = CONF_POLICY_FAIL};
+        ConfPolicy east = {.kind = CONF_POLICY_CLUSTER, .name = (char *)"east"};
+        ConfPolicy west = {.kind = CONF_POLICY_CLUSTER, .name = (char *)"west"};
+        g_assert_false(tells_calls(&park, &park, false));
+        g_assert_false(tells_calls(&west, &west, false));
+        g_assert_true(tells_calls(&park, &park, true));
+        g_assert_true(tells_calls(&fail, &park, false));
+        g_assert_true(tells_calls(&park, &fail, false));
+        g_assert_true(tells_calls(&park, &west, false));
+        g_assert_true(tells_calls(&east, &west, false));
+        envelope_reader_free(NULL);
 }
 
 static void
@@ -451,6 +485,7 @@ main(int argc, char **argv)
         g_test_add_func("/envelope/a_long_value_is_cut_and_unknown", test_long_value);
         g_test_add_func("/envelope/a_header_is_a_string_or_bad", test_headers);
         g_test_add_func("/envelope/tells_calls_from_casts_where_it_matters", test_calls);
+        g_test_add_func("/envelope/reads_the_body_if_calls_and_casts_differ", test_when_calls_are_told);
         g_test_add_func("/envelope/hands_on_the_names_of_a_reply", test_reply_fields);
         g_test_add_func("/envelope/explains_what_each_source_said", test_explains);
         g_test_add_func("/envelope/affinity_is_a_text_wherever_it_stands", test_affinity);

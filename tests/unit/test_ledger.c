@@ -222,6 +222,27 @@ test_window_order(Fixture *fixture, gconstpointer user_data)
         g_assert_cmpuint(window_next_seq(fixture->window), ==, 1);
 }
 
+/* Its outcome comes after its channel has gone: the broker has its original again, so nobody is told. */
+static void
+test_orphan(Fixture *fixture, gconstpointer user_data)
+{
+        deliver(fixture, 1);
+        window_publish(fixture->window, &fixture->flights[1]);
+        ledger_reset(fixture->ledger, count_drop, fixture);
+        g_assert_true(window_confirm(fixture->window, 1, false) == &fixture->flights[1]);
+        ledger_settle(&fixture->flights[1], 0);
+        g_assert_cmpint(fixture->flights[1].state, ==, FLIGHT_SETTLED);
+        g_assert_cmpuint(ledger_open_count(fixture->ledger), ==, 0);
+        assert_tells_nothing(fixture, 10 * PATIENCE_US);
+}
+
+static void
+test_free_nothing(void)
+{
+        ledger_free(NULL);
+        window_free(NULL);
+}
+
 /* The rings begin with 64 places. */
 static void
 test_many(Fixture *fixture, gconstpointer user_data)
@@ -309,9 +330,11 @@ main(int argc, char **argv)
         ADD("lets-go-of-what-was-all-given-back", test_hand_back_all);
         ADD("refuses-a-tag-out-of-step", test_out_of_step);
         ADD("reset-drops-all-but-the-published", test_reset);
+        ADD("an-outcome-without-a-channel-is-told-to-nobody", test_orphan);
         ADD("confirms-come-in-any-order", test_window_order);
         ADD("grows-beyond-its-first-size", test_many);
 #undef ADD
+        g_test_add_func("/ledger/frees-nothing-gladly", test_free_nothing);
         g_test_add_func("/ledger/keeps-every-promise-under-random-schedules", test_random_schedules);
         return g_test_run();
 }
