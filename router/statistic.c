@@ -17,9 +17,9 @@
 
 static const Statistic table[] = {
     {STATISTIC_ROUTER, STATISTIC_GAUGE, "build_info", "version", "version",
-     "Always 1; the label tells the version"},
+     "Version of the router; in /metrics a label of the number 1"},
     {STATISTIC_ROUTER, STATISTIC_GAUGE, "config_info", "config_fingerprint", "fingerprint",
-     "Always 1; the label tells the SHA-256 of the configuration file in force"},
+     "SHA-256 of the configuration file in force; in /metrics a label of the number 1"},
     {STATISTIC_ROUTER, STATISTIC_GAUGE, "start_time_seconds", "started", "",
      "Unix time at which the router started"},
     COUNTER(ROUTER, config_reloads, "Reloads asked for"){

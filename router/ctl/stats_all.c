@@ -6,6 +6,7 @@
 #include "router/ctl/stats_all.h"
 
 #include "router/ctl/print.h"
+#include "router/reason.h"
 #include "router/statistic.h"
 
 #include <string.h>
@@ -24,6 +25,15 @@ add_histogram(Table *table, const char *of, const json_t *object, const Statisti
         }
 }
 
+static const char *
+meaning_of(const char *member, const char *help)
+{
+        for (Reason reason = 0; reason < REASON_COUNT; reason++)
+                if (strcmp(member, reason_code(reason)) == 0)
+                        return reason_meaning(reason);
+        return help;
+}
+
 /* The members of an object that are not 0, as KEY/MEMBER. */
 static void
 add_members(Table *table, const char *of, const char *key, json_t *object, const char *help)
@@ -37,7 +47,7 @@ add_members(Table *table, const char *of, const char *key, json_t *object, const
                 g_autofree char *text = print_member(object, member);
 
                 if (strcmp(text, "0") != 0)
-                        table_add(table, of, name, text, help, NULL);
+                        table_add(table, of, name, text, meaning_of(member, help), NULL);
         }
 }
 
