@@ -102,7 +102,8 @@ reload_with(FaultRun *run, const char *good, const char *east)
         g_autofree char *text = g_strjoinv(east, parts);
 
         g_assert_cmpuint(g_strv_length(parts), ==, 2);
-        g_assert_true(g_file_set_contents(run->stage->conf_path, text, -1, NULL));
+        g_assert_true(g_file_set_contents_full(run->stage->conf_path, text, -1,
+                                               G_FILE_SET_CONTENTS_CONSISTENT, 0600, NULL));
         program_signal(run->stage->router, SIGHUP);
         program_wait_line(run->stage->router, "reloaded ", DEADLINE_MS);
 }
