@@ -32,19 +32,13 @@ flow_new(const Conf *conf, const ConfRoute *route, const char *name, int number,
         return flow;
 }
 
-/* A name that differs from message to message cannot be declared beforehand. */
-static bool
-is_fixed(const char *key)
-{
-        return !strstr(key, "{key}") && !strstr(key, "{exchange}") && !strstr(key, "{host}");
-}
-
 void
 flow_set_destination(Flow *flow, const Conf *conf, const ConfRoute *route, Outlet *outlet)
 {
         flow->has_destination = true;
+        /* A name that differs from message to message cannot be declared beforehand. */
         target_init(&flow->destination, TARGET_DESTINATION, flow, outlet, route->exchange, route->key,
-                    flow->name, route->to_queue && is_fixed(route->key), conf);
+                    flow->name, route->to_queue && target_name_is_fixed(route->key), conf);
 }
 
 void

@@ -341,7 +341,7 @@ park_refused(Lane *lane, Delivery *delivery, uint16_t code)
         Target *target = delivery->target;
         bool all = code == AMQP_NOT_FOUND || code == AMQP_ACCESS_REFUSED;
 
-        if (all && target->kind == TARGET_DESTINATION && !strchr(target->exchange, '{')) {
+        if (all && target->kind == TARGET_DESTINATION && target_name_is_fixed(target->exchange)) {
                 if (target->flow->state == FLOW_OPEN || target->flow->passing)
                         lane_give_up(lane, target->flow);
                 if (delivery->origin == target->flow) {

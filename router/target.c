@@ -103,6 +103,12 @@ target_clear(Target *target)
         g_free(target->cluster);
 }
 
+bool
+target_name_is_fixed(const char *name)
+{
+        return !strstr(name, "{key}") && !strstr(name, "{exchange}") && !strstr(name, "{host}");
+}
+
 size_t
 target_pending(const Target *target)
 {

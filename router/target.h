@@ -90,6 +90,9 @@ void target_init(Target *target, TargetKind kind, Flow *flow, Outlet *outlet, co
                  const char *key, const char *cluster, bool declare, const Conf *conf);
 void target_clear(Target *target); /* its list must be empty */
 
+/* Is that name, an exchange or a key of the configuration, the same for all messages of a cluster? */
+bool target_name_is_fixed(const char *name);
+
 /* Messages on their way to it: waiting or unconfirmed. */
 size_t target_pending(const Target *target);
 

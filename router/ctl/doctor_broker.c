@@ -12,6 +12,7 @@
 #include "conf/conf_url.h"
 #include "router/ctl/doctor.h"
 #include "router/dial.h"
+#include "router/target.h"
 #include "router/topology.h"
 
 #include <amqp_framing.h>
@@ -371,8 +372,7 @@ look_at_destinations(Bench *bench, const char *cluster)
 
         for (unsigned i = 0; i < conf->routes->len; i++) {
                 const ConfRoute *route = g_ptr_array_index(conf->routes, i);
-                bool is_fixed = route->to_queue && !strstr(route->key, "{host}") &&
-                                !strstr(route->key, "{key}") && !strstr(route->key, "{exchange}");
+                bool is_fixed = route->to_queue && target_name_is_fixed(route->key);
                 g_autofree char *queue = conf_expand(route->key, route->queue, "", "", cluster, "");
 
                 if (is_fixed)
