@@ -48,6 +48,7 @@ struct Flow {
         Target parking;
         ClusterStats *stats;
         struct Relay *relay; /* the way back, for a cluster with its own broker, else NULL */
+        bool in_wait;        /* its lane counts it among those that wait for their time */
         bool checked;        /* the parking queue was looked at on this connection */
         bool wants_pass;     /* messages may be in the parking queue */
         int64_t retry_us;    /* no pass before */

@@ -124,6 +124,7 @@ follow_registry(Lane *lane)
 
         lane->view = registry_get_view(lane->registry);
         lane_follow_view(lane);
+        lane->tended = 0;
         lane_follow_hosts(lane);
         view_unref(old);
 }
@@ -214,16 +215,9 @@ turn(Lane *lane)
 static bool
 is_waiting(const Lane *lane)
 {
-        if (lane->stalled->len > 0 || lane->stop_us != 0 || host_queues_taken(lane->host_queues) > 0 ||
-            ledger_count(intake_ledger(lane->shared)) > 0)
-                return true;
-        for (unsigned i = 0; i < lane->flows->len; i++) {
-                const Flow *flow = g_ptr_array_index(lane->flows, i);
-
-                if (flow->passing || flow->wants_pass || !flow->checked)
-                        return true;
-        }
-        return false;
+        return lane->stalled->len > 0 || lane->stop_us != 0 || host_queues_taken(lane->host_queues) > 0 ||
+               ledger_count(intake_ledger(lane->shared)) > 0 || lane->waiting > 0 ||
+               lane->tended < lane->flows->len;
 }
 
 static Link *
@@ -345,6 +339,8 @@ lane_thread(void *data)
         while (lane->stop_us == 0 || !is_settled(lane)) {
                 bool busy = turn(lane);
 
+                if (busy)
+                        lane->tended = 0;
                 atomic_fetch_add_explicit(&lane->turns, 1, memory_order_relaxed);
                 if (lane->stop_us == 0 && g_atomic_int_get(&lane->stopping)) {
                         begin_stop(lane);

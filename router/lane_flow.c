@@ -12,7 +12,12 @@
 
 #include <string.h>
 
-enum { PREPARE_PORTION_US = 5 * 1000, LOOK_EVERY_US = 10 * 1000 * 1000, LOOK_PAUSE_US = 200 * 1000 };
+enum {
+        PREPARE_PORTION_US = 5 * 1000,
+        LOOK_EVERY_US = 10 * 1000 * 1000,
+        LOOK_PAUSE_US = 200 * 1000,
+        TEND_PORTION = 512
+};
 
 /* ---- making flows ---- */
 
@@ -431,10 +436,29 @@ lane_prepare_flows(Lane *lane)
                 prepare_some(lane);
 }
 
+static void
+count_waiting(Lane *lane, Flow *flow)
+{
+        bool waiting = flow->passing || flow->wants_pass || !flow->checked;
+
+        if (waiting != flow->in_wait)
+                lane->waiting += waiting ? 1 : -1;
+        flow->in_wait = waiting;
+}
+
 void
 lane_tend_flows(Lane *lane)
 {
-        for (unsigned i = 0; i < lane->flows->len; i++)
-                tend(lane, g_ptr_array_index(lane->flows, i));
+        unsigned portion = MIN(lane->flows->len, TEND_PORTION);
+
+        for (unsigned i = 0; i < portion; i++) {
+                lane->tend_cursor = (lane->tend_cursor + 1) % lane->flows->len;
+
+                Flow *flow = g_ptr_array_index(lane->flows, lane->tend_cursor);
+
+                tend(lane, flow);
+                count_waiting(lane, flow);
+        }
+        lane->tended += portion;
         look_around(lane);
 }

@@ -79,6 +79,9 @@ struct Lane {
         GPtrArray *stalled;       /* of Target * that hold messages */
         GArray *sockets;          /* of struct pollfd, to sleep on */
         unsigned look_cursor;
+        unsigned tend_cursor;
+        unsigned tended;   /* flows looked after since anything last happened here */
+        unsigned waiting;  /* flows that wait for their time, when last looked after */
         uint64_t prepared; /* all queues were made at this count of changes, 0: never */
 
         LogBudget log_budget; /* of lines about single messages */
