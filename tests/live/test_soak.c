@@ -14,9 +14,9 @@
 enum { CAPACITY_MESSAGES = 10000, LOOK_S = 5, FAULT_EVERY_S = 60, BROKEN_S = 3 };
 enum { DEADLINE_MS = 120000, PREFETCH = 500, EXCUSED = 2 * PREFETCH };
 
-/* The history of rates fills for an hour; one small block lost with every message would be several times as
- * much. */
-#define GROWTH_MAX_KIB_PER_MINUTE 400.0
+/* Room for noise. One run of six minutes grew by more than twice as much, and nobody knows yet why: until
+ * that is found this test is right to fail. */
+#define GROWTH_MAX_KIB_PER_MINUTE 64.0
 
 typedef struct {
         double minute;
