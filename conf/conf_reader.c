@@ -146,9 +146,9 @@ read_entry(ConfFaults *faults, ConfGroup *group, const char *line, unsigned numb
 }
 
 static const char *
-skip_byte_order_mark(const char *bytes)
+skip_byte_order_mark(const char *bytes, size_t length)
 {
-        return g_str_has_prefix(bytes, "\xef\xbb\xbf") ? bytes + 3 : bytes;
+        return length >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0 ? bytes + 3 : bytes;
 }
 
 ConfText *
@@ -163,7 +163,7 @@ conf_read_text(ConfFaults *faults, const char *bytes, size_t length)
         bool after_bad_header = false;
         unsigned number = 0;
         const char *next;
-        for (const char *at = skip_byte_order_mark(bytes); at < end; at = next) {
+        for (const char *at = skip_byte_order_mark(bytes, length); at < end; at = next) {
                 const char *stop = memchr(at, '\n', (size_t)(end - at));
                 stop = stop ? stop : end;
                 next = stop + 1;

@@ -6,11 +6,14 @@
  */
 
 #include "conf/conf.h"
+#include "conf/conf_reader.h"
 
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -48,9 +51,41 @@ use(const Conf *conf)
                 use_route(conf, conf->routes->pdata[i]);
 }
 
+/* As a file it has the same bytes. */
+static void
+read_as_file(const uint8_t *data, size_t size)
+{
+        int fd = memfd_create("conf", MFD_CLOEXEC);
+        g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", fd);
+        g_autoptr(ConfFaults) faults = conf_faults_new(path);
+        size_t length = 0;
+        bool is_public = false;
+
+        require(write(fd, data, size) == (ssize_t)size);
+        g_autofree char *bytes = conf_read_file(faults, &length, &is_public);
+        close(fd);
+        require(bytes && length == size && memcmp(bytes, size > 0 ? (const char *)data : "", size) == 0);
+}
+
+static void
+refuse_file(const char *path)
+{
+        g_autoptr(ConfFaults) faults = conf_faults_new(path);
+        size_t length = 0;
+        bool is_public = false;
+
+        require(!conf_read_file(faults, &length, &is_public) && faults->errors->len == 1);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+        if (size == 0) {
+                refuse_file("/");
+                refuse_file("/nonexistent/file");
+        }
+        read_as_file(data, size);
+
         g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
         g_autoptr(Conf) conf = conf_parse("f", (const char *)data, size, errors);
         require((conf == NULL) == (errors->len > 0));
