@@ -55,6 +55,21 @@ receive(RedisLink *link, int type, GError **error)
         return NULL;
 }
 
+/* The ids of all routers that were ever there; what is no text is no id. */
+static GPtrArray *
+receive_ids(RedisLink *link, GError **error)
+{
+        g_autoptr(redisReply) reply = receive(link, REDIS_REPLY_ARRAY, error);
+        if (reply == NULL)
+                return NULL;
+        GPtrArray *ids = g_ptr_array_new_with_free_func(g_free);
+        for (size_t i = 0; i < reply->elements; i++) {
+                if (reply->element[i]->type == REDIS_REPLY_STRING)
+                        g_ptr_array_add(ids, g_strdup(reply->element[i]->str));
+        }
+        return ids;
+}
+
 /* Those of the set that have said something within the time to live; with the ids of the others. */
 static GPtrArray *
 list(RedisLink *link, GPtrArray *out_gone, GError **error)
@@ -62,22 +77,22 @@ list(RedisLink *link, GPtrArray *out_gone, GError **error)
         if (!redis_link_open(link, error))
                 return NULL;
         redis_link_send(link, "SMEMBERS " SET_KEY);
-        g_autoptr(redisReply) ids = receive(link, REDIS_REPLY_ARRAY, error);
+        g_autoptr(GPtrArray) ids = receive_ids(link, error);
         if (ids == NULL)
                 return NULL;
         g_autoptr(GPtrArray) found = g_ptr_array_new_with_free_func((GDestroyNotify)announcement_free);
-        for (size_t i = 0; i < ids->elements; i++)
-                redis_link_send(link, "GET " KEY_PREFIX "%b", ids->element[i]->str, ids->element[i]->len);
-        for (size_t i = 0; i < ids->elements; i++) {
+        for (guint i = 0; i < ids->len; i++)
+                redis_link_send(link, "GET " KEY_PREFIX "%s", ids->pdata[i]);
+        for (guint i = 0; i < ids->len; i++) {
                 g_autoptr(redisReply) address = redis_link_receive(link, error);
                 if (address == NULL)
                         return NULL;
                 if (address->type != REDIS_REPLY_STRING) {
-                        g_ptr_array_add(out_gone, g_strdup(ids->element[i]->str));
+                        g_ptr_array_add(out_gone, g_strdup(ids->pdata[i]));
                         continue;
                 }
                 Announcement *announcement = g_new0(Announcement, 1);
-                announcement->id = g_strdup(ids->element[i]->str);
+                announcement->id = g_strdup(ids->pdata[i]);
                 announcement->address = g_strdup(address->str);
                 g_ptr_array_add(found, announcement);
         }

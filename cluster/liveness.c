@@ -203,7 +203,8 @@ take_members(LivenessCluster *cluster, const redisReply *reply, GPtrArray *warni
                         add_host(cluster, member->str, member->len)->registered = true;
                         continue;
                 }
-                g_autofree char *raw = g_strndup(member->str, MIN(member->len, SHOWN_BYTES));
+                const char *text = member->str != NULL ? member->str : ""; /* not even text */
+                g_autofree char *raw = g_strndup(text, MIN(member->len, SHOWN_BYTES));
                 g_autofree char *shown = g_strescape(raw, NULL);
                 warn(warnings, "redis key %s_set holds \"%s\", which is no legal host name; ignored",
                      cluster->name, shown);

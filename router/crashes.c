@@ -127,7 +127,7 @@ noted_before(const char *name, const char *fingerprint)
 
         if (!g_file_get_contents(name, &text, NULL, NULL) || sscanf(text, "%u %128s", &count, noted) != 2)
                 return 0;
-        return g_strcmp0(noted, fingerprint) == 0 ? count : 0;
+        return g_strcmp0(noted, fingerprint) == 0 ? MIN(count, CRASHES_POISON) : 0;
 }
 
 unsigned

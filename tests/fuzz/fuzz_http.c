@@ -51,8 +51,13 @@ serve(void)
         Registry *registry = registry_new(conf, NULL, NULL, &error);
 
         g_assert_no_error(error);
-        http = http_new(conf, stats, registry, recorder_new(g_get_monotonic_time()), &error);
+
+        Recorder *recorder = recorder_new(g_get_monotonic_time());
+
+        http_free(http_new(conf, stats, registry, recorder, NULL)); /* the port is free again */
+        http = http_new(conf, stats, registry, recorder, &error);
         g_assert_no_error(error);
+        g_assert_null(http_new(conf, stats, registry, recorder, NULL)); /* and now taken */
 }
 
 static GSocket *

@@ -19,7 +19,7 @@ enum {
         NOW_S = 1700000000
 };
 
-enum { PARKED = 1, STORED = 2, TAGGED = 4, DOUBTFUL = 8, PADDED = 16 };
+enum { PARKED = 1, STORED = 2, TAGGED = 4, DOUBTFUL = 8, PADDED = 16, TO_HOST = 32, WITH_BODY = 64 };
 
 static const ConfRoute route = {.name = (char *)"route", .queue = (char *)"queue"};
 
@@ -57,6 +57,7 @@ choose(uint8_t way, const Provenance *provenance)
                                   .possible_duplicate = way & DOUBTFUL,
                                   .ttl_ms = provenance->ttl_ms,
                                   .stored = way & STORED,
+                                  .to_host = way & TO_HOST,
                                   .reason = REASON_UNKNOWN_CLUSTER,
                                   .route = &route,
                                   .now_unix_ms = NOW_S * 1000ll};
@@ -111,6 +112,21 @@ publish(const Message *message, uint8_t way)
         message_free(again);
 }
 
+/* In pieces of that size, until the message is full. */
+static void
+fill(Message *message, amqp_bytes_t raw, size_t piece)
+{
+        char *from = raw.bytes;
+
+        for (size_t at = 0; at < raw.len; at += piece) {
+                amqp_bytes_t fragment = {.len = MIN(piece, raw.len - at), .bytes = from + at};
+
+                if (!message_append(message, fragment))
+                        break;
+                g_assert_cmpuint(message->filled_bytes, <=, message->body.len);
+        }
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -122,10 +138,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                  ? pad(raw, data[1])
                                  : (amqp_bytes_t){.len = raw.len, .bytes = g_memdup2(raw.bytes, raw.len)};
         g_autoptr(Message) message =
-            whole.len <= ROOM_BYTES ? message_new(bytes_of("exchange"), bytes_of("key"), whole, 0) : NULL;
+            whole.len <= ROOM_BYTES
+                ? message_new(bytes_of("exchange"), bytes_of("key"), whole, data[0] & WITH_BODY ? data[1] : 0)
+                : NULL;
 
         g_free(whole.bytes);
-        if (message)
-                publish(message, data[0]);
+        if (!message)
+                return 0;
+        fill(message, raw, 1 + data[1] % 7);
+        publish(message, data[0]);
         return 0;
 }

@@ -1,0 +1,3 @@
+GET /app.js HTTP/1.1
+Host: x
+
