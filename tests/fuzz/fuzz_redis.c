@@ -27,18 +27,21 @@ static GBytes *answers;
 static GBytes *
 ref_answers(void)
 {
-        g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&lock);
+        g_mutex_lock(&lock);
 
-        return g_bytes_ref(answers);
+        GBytes *ref = g_bytes_ref(answers);
+
+        g_mutex_unlock(&lock);
+        return ref;
 }
 
 static void
 set_answers(const uint8_t *data, size_t size)
 {
-        g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&lock);
-
+        g_mutex_lock(&lock);
         g_bytes_unref(answers);
         answers = g_bytes_new(data, size);
+        g_mutex_unlock(&lock);
 }
 
 /* Says everything at once and waits until the other side has had enough. */
