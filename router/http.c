@@ -5,7 +5,8 @@
  * no Host header, no query, no body. libmicrohttpd serves all from one thread of its own.
  *
  * At its limit of connections libmicrohttpd accepts no more. The crowd keeps their number well below, so
- * that those who connect and say nothing cannot keep a health check out.
+ * that those who connect and say nothing cannot keep a health check out. Where cores are short the thread
+ * gives way to the lanes, so that whoever asks, however often, takes little from routing.
  *
  * The listening socket is ours, since libmicrohttpd only says "failed", and an operator must know whether the
  * port is taken or the address is not of this machine.
@@ -29,7 +30,8 @@ enum {
         CONNECTION_BYTES = 16 << 10,
         BACKLOG = 1024,
         IDLE_TIMEOUT_S = 5,
-        PATH_MAX_BYTES = 256
+        PATH_MAX_BYTES = 256,
+        NICENESS = 10 /* a tenth of what a lane gets on a core they both want: enough for health checks */
 };
 G_STATIC_ASSERT((int)CONNECTIONS_MAX > (int)CROWD_MAX);
 
@@ -48,6 +50,7 @@ struct Http {
         Registry *registry;
         Recorder *recorder;
         Crowd *crowd;
+        bool nice; /* its thread gives way to others; of that thread only */
         struct MHD_Daemon *daemon;
 };
 
@@ -229,6 +232,18 @@ notice_request(void *user_data, struct MHD_Connection *connection, void **reques
                 crowd_speak(http->crowd, info->socket_context);
 }
 
+/* The thread is made by libmicrohttpd, so it can be told only once it calls us. */
+static void
+give_way(Http *http)
+{
+        if (http->nice)
+                return;
+        errno = 0;
+        if (nice(NICENESS) == -1 && errno != 0)
+                g_info("http: keeps its priority: %s", g_strerror(errno));
+        http->nice = true;
+}
+
 static void
 notice_connection(void *user_data, struct MHD_Connection *connection, void **guest,
                   enum MHD_ConnectionNotificationCode what)
@@ -239,6 +254,7 @@ notice_connection(void *user_data, struct MHD_Connection *connection, void **gue
                 const union MHD_ConnectionInfo *info =
                     MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 
+                give_way(http);
                 *guest = crowd_enter(http->crowd, info->connect_fd);
         } else if (*guest) {
                 crowd_leave(http->crowd, *guest);

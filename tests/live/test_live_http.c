@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -204,6 +205,22 @@ crowd_out(int *sockets, unsigned count)
         g_free(sockets);
 }
 
+/* Each asks on a connection of its own, and is answered within ANSWER_S. */
+static void
+assert_told(Stage *stage)
+{
+        static const char *const paths[] = {"/metrics", "/api/v1/stats", "/api/v1/status", "/"};
+
+        for (size_t i = 0; i < G_N_ELEMENTS(paths); i++) {
+                g_autofree char *request =
+                    g_strdup_printf("GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", paths[i]);
+                g_autofree char *answer = ask(stage, request, strlen(request));
+
+                if (!g_str_has_prefix(answer, "HTTP/1.1 200 "))
+                        g_error("%s: %.200s", paths[i], answer);
+        }
+}
+
 static void
 try_crowd(const char *name, unsigned count, const char *words)
 {
@@ -216,6 +233,7 @@ try_crowd(const char *name, unsigned count, const char *words)
         int *crowd = crowd_in(stage, sockets, words);
 
         assert_healthy(stage);
+        assert_told(stage);
         g_assert_true(program_is_running(stage->router));
         crowd_out(crowd, sockets);
         assert_healthy(stage);
@@ -244,6 +262,39 @@ test_slow_readers_keep_nobody_out(void)
         try_crowd("http-readers", SLOW, words->str);
 }
 
+/* The niceness of the router's thread of that name, 99 if there is none. */
+static int
+niceness_of(const Stage *stage, const char *name)
+{
+        g_autofree char *path = g_strdup_printf("/proc/%d/task", program_pid(stage->router));
+        g_autoptr(GDir) threads = g_dir_open(path, 0, NULL);
+        const char *number;
+
+        while ((number = g_dir_read_name(threads))) {
+                g_autofree char *file = g_build_filename(path, number, "stat", NULL);
+                g_autofree char *text = NULL;
+
+                if (!g_file_get_contents(file, &text, NULL, NULL))
+                        continue;
+                g_auto(GStrv) fields = g_strsplit(strrchr(text, ')') + 2, " ", -1);
+                *strrchr(text, ')') = '\0';
+                if (strcmp(strchr(text, '(') + 1, name) == 0)
+                        return atoi(fields[16]); /* the 19th of proc(5), counted behind the name */
+        }
+        return 99;
+}
+
+static void
+test_lanes_go_before_whoever_asks(void)
+{
+        g_autoptr(Stage) stage = open_stage("http-nice");
+
+        if (stage == NULL)
+                return;
+        assert_healthy(stage);
+        g_assert_cmpint(niceness_of(stage, "MHD-single"), ==, niceness_of(stage, "lane") + 10);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -255,5 +306,6 @@ main(int argc, char **argv)
                         test_thousands_who_say_nothing_keep_nobody_out);
         g_test_add_func("/http/slow_requests_keep_nobody_out", test_slow_requests_keep_nobody_out);
         g_test_add_func("/http/slow_readers_keep_nobody_out", test_slow_readers_keep_nobody_out);
+        g_test_add_func("/http/lanes_go_before_whoever_asks", test_lanes_go_before_whoever_asks);
         return g_test_run();
 }
