@@ -47,11 +47,12 @@ struct Flow {
         Target destination;
         Target parking;
         ClusterStats *stats;
-        struct Relay *relay; /* the way back, for a cluster with its own broker, else NULL */
-        bool in_wait;        /* its lane counts it among those that wait for their time */
-        bool checked;        /* the parking queue was looked at on this connection */
-        bool wants_pass;     /* messages may be in the parking queue */
-        int64_t retry_us;    /* no pass before */
+        OwnBrokerState broker; /* as told to the statistics */
+        struct Relay *relay;   /* the way back, for a cluster with its own broker, else NULL */
+        bool in_wait;          /* its lane counts it among those that wait for their time */
+        bool checked;          /* the parking queue was looked at on this connection */
+        bool wants_pass;       /* messages may be in the parking queue */
+        int64_t retry_us;      /* no pass before */
         Backoff backoff;
         uint64_t seen_view;        /* common flow: generation at the last pass */
         int64_t look_us;           /* when the parking queue was last looked at */

@@ -31,46 +31,6 @@ enum {
 
 /* ---- connections ---- */
 
-static void
-report(Lane *lane, const char *error)
-{
-        if (g_strcmp0(error, lane->reported) == 0)
-                return;
-        if (error && !lane->reported) {
-                lane_log(lane, G_LOG_LEVEL_WARNING, NULL, "%s", error);
-                stats_add(&lane->stats->reconnects, 1);
-        } else if (!error) {
-                lane_log(lane, G_LOG_LEVEL_MESSAGE, NULL, "connected again");
-        }
-        g_free(lane->reported);
-        lane->reported = g_strdup(error);
-        route_stats_set_error(lane->stats, error);
-}
-
-static void
-tell_statistics(Lane *lane)
-{
-        bool consuming = link_state(intake_link(lane->shared)) == LINK_UP && lane->stop_us == 0;
-        bool blocked = link_is_blocked(outlet_link(lane->outlet));
-        const char *error = link_error(intake_link(lane->shared));
-
-        for (unsigned i = lane->outlets->len; i-- > 0;) {
-                const char *of_outlet = link_error(outlet_link(g_ptr_array_index(lane->outlets, i)));
-
-                error = of_outlet ? of_outlet : error;
-        }
-        if (consuming != lane->consuming)
-                atomic_fetch_add(&lane->stats->lanes_consuming, consuming ? 1 : -1);
-        if (blocked != lane->blocked)
-                atomic_fetch_add(&lane->stats->lanes_blocked, blocked ? 1 : -1);
-        if (consuming && !lane->consuming && !lane->reported)
-                lane_log(lane, G_LOG_LEVEL_MESSAGE, NULL, "consuming %s", lane->route->queue);
-        lane->consuming = consuming;
-        lane->blocked = blocked;
-        if (lane->stop_us == 0)
-                report(lane, error);
-}
-
 /*
  * Nothing gets through: after the hold time all deliveries go back to the broker. Whether the connection says
  * so (lost, blocked) or only confirms nothing is the same.
@@ -109,7 +69,7 @@ tend_links(Lane *lane)
                 if (link_state(in) != LINK_DOWN || (can_publish && lane->stop_us == 0))
                         link_tick(in, lane->now_us);
         }
-        tell_statistics(lane);
+        lane_tell(lane);
 }
 
 /* ---- the turn ---- */
@@ -325,9 +285,7 @@ close_all(Lane *lane)
         }
         for (unsigned i = 0; i < lane->outlets->len; i++)
                 close_outlet(lane, g_ptr_array_index(lane->outlets, i));
-        tell_statistics(lane);
-        atomic_store(&lane->stats->in_flight, 0);
-        atomic_fetch_sub(&lane->stats->lanes, 1);
+        lane_tell_end(lane);
 }
 
 static void *
@@ -395,6 +353,7 @@ build(Lane *lane)
         lane->outlet = outlet_new(lane->conf, lane->route, urls, &conf->broker_tls, &lane->home);
         lane->outlets = g_ptr_array_new_with_free_func((GDestroyNotify)outlet_free);
         g_ptr_array_add(lane->outlets, lane->outlet);
+        lane->own = g_ptr_array_new();
         lane->sockets = g_array_new(FALSE, FALSE, sizeof(struct pollfd));
         lane->flows = g_ptr_array_new_with_free_func((GDestroyNotify)flow_free);
         lane->flow_names = g_hash_table_new(g_str_hash, g_str_equal);
@@ -475,6 +434,7 @@ lane_free(Lane *lane)
         host_queues_free(lane->host_queues);
         g_ptr_array_unref(lane->intakes);
         g_ptr_array_unref(lane->outlets);
+        g_ptr_array_unref(lane->own);
         g_array_unref(lane->sockets);
         while (!g_queue_is_empty(&lane->kept))
                 delivery_free(g_queue_peek_head(&lane->kept));

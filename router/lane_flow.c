@@ -30,6 +30,7 @@ connect_own_broker(Lane *lane, Flow *flow, const ConfCluster *cluster)
         Outlet *outlet = outlet_new(lane->conf, lane->route, urls, &cluster->tls, &lane->home);
 
         g_ptr_array_add(lane->outlets, outlet);
+        g_ptr_array_add(lane->own, flow);
         flow_set_destination(flow, lane->conf, lane->route, outlet);
         if (!lane->route->replies)
                 return;

@@ -26,6 +26,7 @@
  *     lane_recall.c  what was done although the broker does not know it
  *     lane_flow.c    clusters: queues made, parking queues passed through
  *     lane_evidence.c  are the queues of living clusters consumed?
+ *     lane_tell.c    how its connections are, for log and statistics
  *     lane_log.c     lines about this route, its clusters and its messages
  *     lane_hosts.c   what is left in the queues of dead hosts is taken back
  *     lane_reply.c   callers: answered at once, or their replies copied back
@@ -58,6 +59,7 @@ struct Lane {
         Outlet *outlet;     /* on the shared broker: parking and dead queues, and clusters without a broker of
                                their own */
         GPtrArray *outlets; /* of Outlet *: that one, and one for each cluster with its own broker */
+        GPtrArray *own;     /* of Flow *: those clusters, in the order of the outlets */
         bool consuming;     /* as told to the statistics */
         bool blocked;
         char *reported; /* the connection error last logged, NULL: all well */
@@ -103,6 +105,13 @@ void lane_log(const Lane *lane, GLogLevelFlags level, const char *cluster, const
     G_GNUC_PRINTF(4, 5);
 /* A line about one message: what became of it and why. So many are left out if there are too many. */
 void lane_log_message(Lane *lane, const Delivery *delivery, Reason reason, const char *what);
+
+/* ---- lane_tell.c ---- */
+
+/* After the links were tended: says what changed about them. */
+void lane_tell(Lane *lane);
+/* The connections are closed, and the lane is no longer one of its route. */
+void lane_tell_end(Lane *lane);
 
 /* ---- lane_route.c ---- */
 

@@ -159,6 +159,45 @@ append_oldest(GString *out, const GPtrArray *routes, int64_t now_us)
 }
 
 static void
+static void
+append_broker_lanes(GString *out, const char *route, const SnapshotCluster *cluster)
+{
+        for (OwnBrokerState state = OWN_BROKER_CONNECTED; state < OWN_BROKER_STATES; state++) {
+                append_sample(out, "cluster_broker_lanes", "route", route, "cluster", cluster->cluster,
+                              "state", own_broker_state_name(state), NULL);
+                append_integer(out, cluster->broker.lanes[state]);
+        }
+}
+
+static void
+append_broker_age(GString *out, const char *route, const SnapshotCluster *cluster, int64_t now_us)
+{
+        append_sample(out, "cluster_broker_state_age_seconds", "route", route, "cluster", cluster->cluster,
+                      NULL);
+        append_seconds(out, MAX(now_us - cluster->broker.since_us, 0));
+}
+
+/* Of each cluster with a broker of its own. */
+static void
+append_brokers(GString *out, const GPtrArray *routes, int64_t now_us, bool ages)
+{
+        append_family(out, ages ? "cluster_broker_state_age_seconds" : "cluster_broker_lanes");
+        for (unsigned r = 0; r < routes->len; r++) {
+                const SnapshotRoute *route = routes->pdata[r];
+
+                for (unsigned c = 0; c < route->clusters->len; c++) {
+                        const SnapshotCluster *cluster = route->clusters->pdata[c];
+
+                        if (own_broker_state(&cluster->broker) == OWN_BROKER_NONE)
+                                continue;
+                        if (ages)
+                                append_broker_age(out, route->route, cluster, now_us);
+                        else
+                                append_broker_lanes(out, route->route, cluster);
+                }
+        }
+}
+
 append_outcomes(GString *out, const GPtrArray *routes)
 {
         append_family(out, "outcomes_total");
@@ -348,6 +387,8 @@ metrics_text(const ReportInput *input)
         append_process(out, input);
         append_view(out, input);
         append_route_counters(out, routes);
+        append_brokers(out, routes, input->now_us, false);
+        append_brokers(out, routes, input->now_us, true);
         append_cluster_counters(out, routes);
         append_oldest(out, routes, input->now_us);
         append_outcomes(out, routes);

@@ -94,6 +94,25 @@ status_of_route(const SnapshotRoute *route, int64_t now_us)
 }
 
 char *
+static json_t *
+status_of_brokers(const View *view, const GPtrArray *routes, int64_t now_us)
+{
+        json_t *brokers = json_array();
+
+        for (unsigned i = 0; i < view->clusters->len; i++) {
+                const char *cluster = ((const ViewCluster *)view->clusters->pdata[i])->name;
+                int64_t since_us = 0;
+                OwnBrokerState state = snapshot_broker(routes, cluster, &since_us);
+
+                if (state != OWN_BROKER_NONE)
+                        json_array_append_new(
+                            brokers, json_pack("{s:o, s:s, s:o}", "cluster", report_text(cluster),
+                                               "broker_state", own_broker_state_name(state),
+                                               "broker_state_age_s", report_age_s(now_us, since_us)));
+        }
+        return brokers;
+}
+
 report_status(const ReportInput *input)
 {
         g_autoptr(GPtrArray) routes = snapshot_new(input->stats, input->view);
@@ -119,6 +138,7 @@ report_status(const ReportInput *input)
             status_of_source(registry->mysql, registry->mysql_error, registry->mysql_ok_us, input->now_us));
         json_object_set_new(document, "view", status_of_view(input));
         json_object_set_new(document, "control",
+        json_object_set_new(document, "brokers", status_of_brokers(input->view, routes, input->now_us));
                             json_pack("{s:o, s:o}", "requests", report_number(process.control_requests),
                                       "refused", report_number(process.control_refused)));
         json_object_set_new(document, "routes", rows);
@@ -275,12 +295,6 @@ hosts_of_cluster(const ViewCluster *cluster, int64_t now_us)
         return hosts;
 }
 
-static int
-compare_row(const void *name, const void *row)
-{
-        return strcmp(name, (*(const SnapshotCluster *const *)row)->cluster);
-}
-
 static json_t *
 flows_of_cluster(const ViewCluster *cluster, const GPtrArray *routes)
 {
@@ -288,22 +302,18 @@ flows_of_cluster(const ViewCluster *cluster, const GPtrArray *routes)
 
         for (unsigned i = 0; i < routes->len; i++) {
                 const SnapshotRoute *route = routes->pdata[i];
-                const GPtrArray *rows = route->clusters;
-                const SnapshotCluster *const *found =
-                    rows->len > 0
-                        ? bsearch(cluster->name, rows->pdata, rows->len, sizeof(void *), compare_row)
-                        : NULL;
-                const SnapshotCluster *row = found ? *found : NULL;
+                const SnapshotCluster *row = snapshot_find_cluster(route, cluster->name);
 
                 if (!row)
                         continue;
                 json_array_append_new(
                     flows,
-                    json_pack("{s:o, s:s, s:o, s:o, s:o}", "route", report_text(route->route), "flow",
+                    json_pack("{s:o, s:s, s:o, s:o, s:o, s:o}", "route", report_text(route->route), "flow",
                               cluster_flow_name(row->flow), "parked_in_queue",
                               report_number(row->parked_in_queue), "consumers",
                               row->consumers < 0 ? json_null() : report_number((uint64_t)row->consumers),
-                              "warning", report_text(cluster_consuming_text(row->consuming))));
+                              "warning", report_text(cluster_consuming_text(row->consuming)), "broker_state",
+                              report_text(own_broker_state_name(own_broker_state(&row->broker)))));
         }
         return flows;
 }
@@ -318,6 +328,8 @@ clusters_row(const ViewCluster *cluster, const GPtrArray *routes, int64_t now_us
                                               : reason_meaning(REASON_CLUSTER_DOWN);
         json_t *row = json_object(), *aliases = json_array();
 
+        int64_t broker_us = 0;
+        OwnBrokerState broker = snapshot_broker(routes, cluster->name, &broker_us);
         for (unsigned i = 0; cluster->aliases && cluster->aliases[i]; i++)
                 json_array_append_new(aliases, report_text(cluster->aliases[i]));
         json_object_set_new(row, "cluster", report_text(cluster->name));
@@ -332,6 +344,8 @@ clusters_row(const ViewCluster *cluster, const GPtrArray *routes, int64_t now_us
         json_object_set_new(row, "hosts", hosts_of_cluster(cluster, now_us));
         json_object_set_new(row, "routes", flows_of_cluster(cluster, routes));
         return row;
+        json_object_set_new(row, "broker_state", report_text(own_broker_state_name(broker)));
+        json_object_set_new(row, "broker_state_age_s", report_age_s(now_us, broker_us));
 }
 
 /* Row by row: as one tree, the hosts of a large site would take many times the memory of the text. */

@@ -8,6 +8,22 @@
 #include "router/snapshot.h"
 
 static json_t *
+/* Nulls unless the cluster has a broker of its own. */
+static void
+set_broker(json_t *row, const OwnBroker *broker, int64_t now_us)
+{
+        OwnBrokerState state = own_broker_state(broker);
+        bool has = state != OWN_BROKER_NONE;
+        json_t *lanes = json_object();
+
+        for (OwnBrokerState each = OWN_BROKER_CONNECTED; each < OWN_BROKER_STATES; each++)
+                json_object_set_new(lanes, own_broker_state_name(each), report_number(broker->lanes[each]));
+        json_object_set(row, "broker", has ? lanes : json_null());
+        json_object_set_new(row, "broker_state", report_text(own_broker_state_name(state)));
+        json_object_set_new(row, "broker_state_age_s", report_age_s(now_us, has ? broker->since_us : 0));
+        json_decref(lanes);
+}
+
 stats_of_cluster(const SnapshotCluster *cluster, int64_t now_us)
 {
         json_t *row = json_object();
@@ -23,6 +39,7 @@ stats_of_cluster(const SnapshotCluster *cluster, int64_t now_us)
                             report_age_s(now_us, now_us - snapshot_parked_age_us(cluster, now_us)));
         json_object_set_new(row, "flow", report_text(cluster_flow_name(cluster->flow)));
         return row;
+        set_broker(row, &cluster->broker, now_us);
 }
 
 static json_t *

@@ -8,6 +8,7 @@
  */
 #include "router/snapshot.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static void
@@ -49,6 +50,7 @@ add_cluster(ClusterStats *stats, void *user_data)
         cluster->flow = (ClusterFlow)atomic_load_explicit(&stats->state, memory_order_relaxed);
         cluster->consumers = atomic_load_explicit(&stats->consumers, memory_order_relaxed);
         cluster->consuming = (ClusterConsuming)atomic_load_explicit(&stats->consuming, memory_order_relaxed);
+        cluster->broker = stats->broker;
         g_ptr_array_add(route->clusters, cluster);
 }
 
@@ -221,6 +223,40 @@ snapshot_parked_age_us(const SnapshotCluster *cluster, int64_t now_us)
         if (cluster->parked_in_queue == 0 || cluster->parked_oldest_us == 0)
                 return 0;
         return MAX(now_us - cluster->parked_oldest_us, 0);
+}
+
+static int
+compare_name(const void *name, const void *row)
+{
+        return strcmp(name, (*(const SnapshotCluster *const *)row)->cluster);
+}
+
+const SnapshotCluster *
+snapshot_find_cluster(const SnapshotRoute *route, const char *cluster)
+{
+        const GPtrArray *rows = route->clusters;
+        const SnapshotCluster *const *found =
+            rows->len > 0 ? bsearch(cluster, rows->pdata, rows->len, sizeof(void *), compare_name) : NULL;
+
+        return found ? *found : NULL;
+}
+
+OwnBrokerState
+snapshot_broker(const GPtrArray *routes, const char *cluster, int64_t *out_since_us)
+{
+        OwnBrokerState worst = OWN_BROKER_NONE;
+
+        for (unsigned i = 0; i < routes->len; i++) {
+                const SnapshotCluster *row = snapshot_find_cluster(routes->pdata[i], cluster);
+                OwnBrokerState state = row ? own_broker_state(&row->broker) : OWN_BROKER_NONE;
+
+                if (state < worst || state == OWN_BROKER_NONE)
+                        continue;
+                *out_since_us =
+                    state == worst ? MIN(*out_since_us, row->broker.since_us) : row->broker.since_us;
+                worst = state;
+        }
+        return worst;
 }
 
 const char *

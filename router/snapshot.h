@@ -32,6 +32,7 @@ typedef struct {
         ClusterFlow flow;
         int64_t consumers; /* of its queue, -1: not known */
         ClusterConsuming consuming;
+        OwnBroker broker;
 } SnapshotCluster;
 
 typedef struct {
@@ -64,6 +65,12 @@ typedef struct {
  * it that have counted. The cluster "" has a row in single-cluster mode, else only if it counted.
  */
 GPtrArray *snapshot_new(Stats *stats, const View *view) G_GNUC_WARN_UNUSED_RESULT;
+
+/* The row of that cluster, or NULL. */
+const SnapshotCluster *snapshot_find_cluster(const SnapshotRoute *route, const char *cluster);
+
+/* The worst that a route says of the cluster's own broker; *@out_since_us: monotonic, since when. */
+OwnBrokerState snapshot_broker(const GPtrArray *routes, const char *cluster, int64_t *out_since_us);
 
 /* How long the oldest message of the parking queue has stood there; 0 if there is none, or nobody knows. */
 int64_t snapshot_parked_age_us(const SnapshotCluster *cluster, int64_t now_us);

@@ -59,6 +59,11 @@ static const Statistic table[] = {
     {STATISTIC_CLUSTER, STATISTIC_GAUGE, "parked_oldest_age_seconds", "parked_oldest_age_s", "",
      "Time since the oldest of them was put there, or was found there at the router's start; 0 for none"},
 
+    {STATISTIC_CLUSTER, STATISTIC_GAUGE, "cluster_broker_lanes", "broker", "state",
+     "Lanes by how they are connected to the cluster's own broker: connected, connecting, blocked, down; "
+     "missing without amqp_url"},
+    {STATISTIC_CLUSTER, STATISTIC_GAUGE, "cluster_broker_state_age_seconds", "broker_state_age_s", "",
+     "Time since the worst of these states began; missing without amqp_url"},
     {STATISTIC_VIEW, STATISTIC_GAUGE, "cluster_hosts", "hosts", "state",
      "Hosts of the cluster by state: up, down, drained"},
     {STATISTIC_VIEW, STATISTIC_GAUGE, "cluster_usable", "usable", "", "1 if the cluster takes messages now"},

@@ -249,6 +249,15 @@ route_stats_set_error(RouteStats *route, const char *error_or_null)
         route->error = g_strdup(error_or_null);
 }
 
+void
+route_stats_change_broker(RouteStats *route, ClusterStats *cluster, OwnBrokerState before,
+                          OwnBrokerState after, int64_t now_us)
+{
+        g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&route->lock);
+
+        own_broker_change(&cluster->broker, before, after, now_us);
+}
+
 RouteStats *
 stats_route(Stats *stats, const char *route)
 {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "conf/conf.h"
+#include "router/own_broker.h"
 #include "router/reason.h"
 
 #include <glib.h>
@@ -67,6 +68,7 @@ typedef struct {
         _Atomic int state;    /* ClusterFlow, of the first lane */
         _Atomic int64_t consumers; /* of its queue when last looked at, -1: not known */
         _Atomic int consuming;     /* ClusterConsuming */
+        OwnBroker broker;          /* guarded by the lock of its route */
 } ClusterStats;
 
 /* How messages of one cluster flow just now. */
@@ -119,6 +121,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Stats, stats_free)
 RouteStats *stats_route(Stats *stats, const char *route);
 /* The block of that cluster; made at the first call. Any thread. Keep the pointer: this takes a lock. */
 ClusterStats *route_stats_cluster(RouteStats *route, const char *cluster);
+
+/* A lane's connection to the cluster's own broker changed. Any thread. */
+void route_stats_change_broker(RouteStats *route, ClusterStats *cluster, OwnBrokerState before,
+                               OwnBrokerState after, int64_t now_us);
 
 void route_stats_set_error(RouteStats *route, const char *error_or_null);
 

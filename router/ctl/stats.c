@@ -89,6 +89,29 @@ print_status_routes(const json_t *document)
         table_print(table);
 }
 
+/* Nothing where all clusters share one broker. */
+static void
+print_brokers(const json_t *document)
+{
+        const json_t *brokers = json_object_get(document, "brokers"), *broker;
+        g_autoptr(Table) table = table_new("CLUSTER", "OWN BROKER", "FOR", NULL);
+        size_t i;
+
+        json_array_foreach(brokers, i, broker)
+        {
+                const json_t *age_s = json_object_get(broker, "broker_state_age_s");
+                g_autofree char *cluster = print_member(broker, "cluster");
+                g_autofree char *state = print_member(broker, "broker_state");
+                g_autofree char *since = print_duration_us(json_number_value(age_s) * G_USEC_PER_SEC);
+
+                table_add(table, cluster, state, since, NULL);
+        }
+        if (json_array_size(brokers) == 0)
+                return;
+        puts("");
+        table_print(table);
+}
+
 static void
 print_status(const json_t *document)
 {
@@ -106,6 +129,7 @@ print_status(const json_t *document)
         table_print(table);
         puts("");
         print_status_routes(document);
+        print_brokers(document);
 }
 
 static int
@@ -251,13 +275,15 @@ static const CommandOption stats_options[] = {
 const Command status_commands[] = {
     {"status", NULL, "", 0, 0, "Show how the router is",
      "Asks the running router, at the address of [http] listen.\n\n"
-     "JSON: {\"version\", \"pid\", \"started\", \"uptime_s\",\n"
+     "JSON: {\"version\", \"build\", \"pid\", \"started\", \"uptime_s\",\n"
      "\"config\": {\"path\", \"fingerprint\", \"reload\": {\"ok\", \"error\", \"at\", \"count\"}},\n"
      "\"single_cluster\", \"redis\": {\"state\": off|waiting|ok|lost, \"error\", \"ok_age_s\"}, \"mysql\": "
      "{...},\n"
      "\"view\": {\"generation\", \"age_s\", \"frozen\", \"clusters\", \"usable\", \"usable_hosts\"},\n"
      "\"routes\": [{\"route\", \"state\": running|connecting|blocked|stopped, \"lanes\",\n"
-     "\"lanes_consuming\", \"lanes_blocked\", \"in_flight\", \"error\", \"last_progress_age_s\"}]}\n\n"
+     "\"lanes_consuming\", \"lanes_blocked\", \"in_flight\", \"error\", \"last_progress_age_s\"}],\n"
+     "\"brokers\": [{\"cluster\", \"broker_state\": connected|connecting|blocked|down,\n"
+     "\"broker_state_age_s\"}]}, of the clusters with an amqp_url of their own, the worst over all lanes\n\n"
      "Example: clusterctl status\n",
      status, NULL},
     {0},

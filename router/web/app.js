@@ -190,8 +190,10 @@ function fillCluster(card, cluster, data, perSecond) {
   setText(head.firstChild.lastChild, cluster.cluster || "no cluster");
   setPill(head.children[1], cluster.state);
   const usable = cluster.hosts_total > 0 ? `${cluster.usable} of ${cluster.hosts_total} hosts usable` : "";
-  setText(reason, [usable, cluster.state === "down" ? "" : cluster.reason, ...flows].filter(Boolean).join("; "));
-  reason.className = `reason ${cluster.usable < cluster.hosts_total ? "warning-text" : "quiet"}`;
+  const broker = cluster.broker_state ? `own broker ${cluster.broker_state} for ${duration(cluster.broker_state_age_s)}` : "";
+  setText(reason, [usable, cluster.state === "down" ? "" : cluster.reason, broker, ...flows].filter(Boolean).join("; "));
+  const fine = cluster.usable >= cluster.hosts_total && ["connected", "connecting"].includes(cluster.broker_state ?? "connected");
+  reason.className = `reason ${fine ? "quiet" : "warning-text"}`;
   const values = [shownRate(perSecond((stats) => deliveredTo(stats, cluster.cluster))),
     count(deliveredTo(data.stats, cluster.cluster)), count(parked)];
   [...numbers.querySelectorAll("dd")].forEach((value, index) => setText(value, values[index]));

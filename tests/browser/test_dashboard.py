@@ -35,6 +35,7 @@ url = {url}
 listen = 127.0.0.1:{port}
 [east]
 cluster_member_ips = 10.0.0.11,10.0.0.12
+amqp_url = {url}
 [west]
 cluster_member_ips = 10.0.1.11
 state = drain
@@ -140,6 +141,7 @@ def clusters_and_hosts_equal_the_api(page):
     shown = page.script("""[...document.querySelectorAll('.cluster')].map(card => ({
         cluster: card.querySelector('h3').textContent, state: card.querySelector('.pill').textContent,
         numbers: [...card.querySelectorAll('dd')].slice(1).map(dd => dd.textContent),
+        reason: card.querySelector('.reason').textContent,
         hosts: [...card.querySelectorAll('.hosts li')].map(li =>
             [li.children[0].textContent, li.children[1].textContent]) }))""")
     clusters = page.router.get("/api/v1/clusters")["clusters"]
@@ -150,6 +152,7 @@ def clusters_and_hosts_equal_the_api(page):
         equal(one["state"], cluster["state"], "state of " + cluster["cluster"])
         equal([number(text) for text in one["numbers"]],
               [stats[cluster["cluster"]][key] for key in ("delivered", "parked_in_queue")], cluster["cluster"])
+        equal("own broker connected" in one["reason"], cluster["broker_state"] == "connected", "broker")
         equal([host for host, _ in one["hosts"]], [host["host"] for host in cluster["hosts"]], "hosts")
         equal([word == "usable" for _, word in one["hosts"]], [host["usable"] for host in cluster["hosts"]], "hosts")
 

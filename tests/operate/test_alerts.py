@@ -41,6 +41,9 @@ CASES = {
     "BrokerBlocked": ({"instance": "r1", "route": "volume", "state": "blocked"},
                       {f'{P}route_lanes{{{ROUTE},state="blocked"}}': "1x30"},
                       {f'{P}route_lanes{{{ROUTE},state="blocked"}}': "0x30"}),
+    "ClusterBroker": ({"cluster": "east", "state": "down"},
+                      {f'{P}cluster_broker_lanes{{{ROUTE},cluster="east",state="down"}}': "1x30"},
+                      {f'{P}cluster_broker_lanes{{{ROUTE},cluster="east",state="down"}}': "0x30"}),
     # A drained cluster is not usable either, but its hosts are alive.
     "ClusterDown": ({"cluster": "east"},
                     {f'{P}cluster_usable{{cluster="east",instance="r1"}}': "0x30",

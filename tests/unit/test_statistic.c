@@ -23,8 +23,9 @@ typedef struct {
 static void
 router_init(Router *router)
 {
-        static const char text[] = "[east]\ncluster_member_ips = e\n[route:volume]\nqueue = volume\n"
-                                   "cluster_from = header:cluster\ndestination = queue:{queue}.{cluster}\n";
+        static const char text[] =
+            "[east]\ncluster_member_ips = e\namqp_url = amqp://east/\n[route:volume]\nqueue = volume\n"
+            "cluster_from = header:cluster\ndestination = queue:{queue}.{cluster}\n";
         g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
         g_autoptr(Conf) conf = conf_parse("router.conf", text, strlen(text), errors);
         ViewHost host = {.name = (char *)"e", .usable = true, .alive = true};
@@ -33,7 +34,11 @@ router_init(Router *router)
         g_assert_nonnull(conf);
         router->stats = stats_new();
         stats_set_conf(router->stats, conf);
-        atomic_store(&stats_route(router->stats, "volume")->progress_us, 1);
+
+        RouteStats *route = stats_route(router->stats, "volume");
+        atomic_store(&route->progress_us, 1);
+        route_stats_change_broker(route, route_stats_cluster(route, "east"), OWN_BROKER_NONE,
+                                  OWN_BROKER_CONNECTED, g_get_monotonic_time());
         router->view = view_new(&input, 1, false, NULL);
         router->registry = (RegistryStatus){.redis = SOURCE_OK, .mysql = SOURCE_OK};
         router->input = (ReportInput){router->stats, router->view, &router->registry, g_get_monotonic_time()};
