@@ -8,6 +8,7 @@
 #include "cluster/child.h"
 #include "cluster/liveness.h"
 #include "cluster/local_host.h"
+#include "conf/build.h"
 #include "conf/conf.h"
 #include "router/beat_amqp.h"
 #include "router/log_format.h"
@@ -167,7 +168,7 @@ main(int argc, char **argv)
         if (!parse_options(argc, argv, &options, &error))
                 return fail(EX_USAGE, error);
         if (options.version) {
-                printf("cluster-agent %s\n", PROJECT_VERSION);
+                printf("cluster-agent %s\n", build_name());
                 return EX_OK;
         }
         if (options.conf_path == NULL) {

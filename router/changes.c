@@ -4,6 +4,7 @@
  * the counters), so that nobody who makes a change needs to know that it is shown on a time line.
  */
 #include "router/changes.h"
+#include "conf/build.h"
 #include "router/snapshot.h"
 
 #include <jansson.h>
@@ -220,7 +221,7 @@ changes_look(Changes *changes, const ReportInput *input, const GPtrArray *routes
         stats_get_process(input->stats, &process);
         changes->now_unix = now_unix;
         if (first)
-                note(changes, CHANGE_START, "router", "started, version %s", PROJECT_VERSION);
+                note(changes, CHANGE_START, "router", "started, build %s", build_name());
         else {
                 look_at_view(changes, input->view);
                 look_at_registry(changes, input->registry);

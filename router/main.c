@@ -2,6 +2,7 @@
 
 /* cluster-routerd: options, exit statuses, and what a process must set before its first thread. */
 
+#include "conf/build.h"
 #include "conf/conf.h"
 #include "router/daemon.h"
 #include "router/log_format.h"
@@ -119,7 +120,7 @@ main(int argc, char **argv)
         }
         path = options.conf;
         if (options.version) {
-                printf("cluster-routerd %s\n", PROJECT_VERSION);
+                printf("cluster-routerd %s\n", build_name());
                 return EX_OK;
         }
 

@@ -4,6 +4,7 @@
  * thing it is about. Counters come straight from the lists in stats.h, so one added there appears here.
  */
 #include "router/metrics.h"
+#include "conf/build.h"
 #include "router/snapshot.h"
 #include "router/statistic.h"
 
@@ -159,7 +160,6 @@ append_oldest(GString *out, const GPtrArray *routes, int64_t now_us)
 }
 
 static void
-static void
 append_broker_lanes(GString *out, const char *route, const SnapshotCluster *cluster)
 {
         for (OwnBrokerState state = OWN_BROKER_CONNECTED; state < OWN_BROKER_STATES; state++) {
@@ -198,6 +198,7 @@ append_brokers(GString *out, const GPtrArray *routes, int64_t now_us, bool ages)
         }
 }
 
+static void
 append_outcomes(GString *out, const GPtrArray *routes)
 {
         append_family(out, "outcomes_total");
@@ -348,23 +349,20 @@ append_view(GString *out, const ReportInput *input)
 /* --- the process --- */
 
 static void
-append_labelled_one(GString *out, const char *name, const char *label, const char *value)
-{
-        append_family(out, name);
-        append_sample(out, name, label, value, NULL);
-        append_integer(out, 1);
-}
-
-static void
 append_process(GString *out, const ReportInput *input)
 {
         g_autoptr(Conf) conf = stats_get_conf(input->stats);
         StatsProcess process;
 
         stats_get_process(input->stats, &process);
-        append_labelled_one(out, "build_info", "version", PROJECT_VERSION);
-        if (conf)
-                append_labelled_one(out, "config_info", "fingerprint", conf->fingerprint);
+        append_family(out, "build_info");
+        append_sample(out, "build_info", "version", PROJECT_VERSION, "build", build_name(), NULL);
+        append_integer(out, 1);
+        if (conf) {
+                append_family(out, "config_info");
+                append_sample(out, "config_info", "fingerprint", conf->fingerprint, NULL);
+                append_integer(out, 1);
+        }
         append_one(out, "start_time_seconds", process.started_unix);
         append_one(out, "config_last_reload_success", process.reload_ok);
         append_one(out, "config_reloads_total", (int64_t)process.reloads);
@@ -387,10 +385,10 @@ metrics_text(const ReportInput *input)
         append_process(out, input);
         append_view(out, input);
         append_route_counters(out, routes);
-        append_brokers(out, routes, input->now_us, false);
-        append_brokers(out, routes, input->now_us, true);
         append_cluster_counters(out, routes);
         append_oldest(out, routes, input->now_us);
+        append_brokers(out, routes, input->now_us, false);
+        append_brokers(out, routes, input->now_us, true);
         append_outcomes(out, routes);
         append_route_gauges(out, routes);
         append_progress(out, routes, input->now_us);

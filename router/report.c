@@ -5,6 +5,7 @@
  * would drop the whole document for it.
  */
 #include "router/report.h"
+#include "conf/build.h"
 #include "conf/conf_policy.h"
 #include "router/report_json.h"
 #include "router/snapshot.h"
@@ -93,7 +94,6 @@ status_of_route(const SnapshotRoute *route, int64_t now_us)
                          "last_progress_age_s", report_age_s(now_us, route->progress_us));
 }
 
-char *
 static json_t *
 status_of_brokers(const View *view, const GPtrArray *routes, int64_t now_us)
 {
@@ -113,6 +113,7 @@ status_of_brokers(const View *view, const GPtrArray *routes, int64_t now_us)
         return brokers;
 }
 
+char *
 report_status(const ReportInput *input)
 {
         g_autoptr(GPtrArray) routes = snapshot_new(input->stats, input->view);
@@ -125,6 +126,7 @@ report_status(const ReportInput *input)
         for (unsigned i = 0; i < routes->len; i++)
                 json_array_append_new(rows, status_of_route(routes->pdata[i], input->now_us));
         json_object_set_new(document, "version", report_text(PROJECT_VERSION));
+        json_object_set_new(document, "build", report_text(build_name()));
         json_object_set_new(document, "pid", json_integer(getpid()));
         json_object_set_new(document, "started", json_integer(process.started_unix));
         json_object_set_new(document, "uptime_s", report_age_s(input->now_us, process.started_us));
@@ -136,9 +138,9 @@ report_status(const ReportInput *input)
         json_object_set_new(
             document, "mysql",
             status_of_source(registry->mysql, registry->mysql_error, registry->mysql_ok_us, input->now_us));
+        json_object_set_new(document, "brokers", status_of_brokers(input->view, routes, input->now_us));
         json_object_set_new(document, "view", status_of_view(input));
         json_object_set_new(document, "control",
-        json_object_set_new(document, "brokers", status_of_brokers(input->view, routes, input->now_us));
                             json_pack("{s:o, s:o}", "requests", report_number(process.control_requests),
                                       "refused", report_number(process.control_refused)));
         json_object_set_new(document, "routes", rows);
@@ -326,10 +328,10 @@ clusters_row(const ViewCluster *cluster, const GPtrArray *routes, int64_t now_us
         const char *reason = cluster->drained ? cluster->drain_reason
                              : usable         ? NULL
                                               : reason_meaning(REASON_CLUSTER_DOWN);
-        json_t *row = json_object(), *aliases = json_array();
-
         int64_t broker_us = 0;
         OwnBrokerState broker = snapshot_broker(routes, cluster->name, &broker_us);
+        json_t *row = json_object(), *aliases = json_array();
+
         for (unsigned i = 0; cluster->aliases && cluster->aliases[i]; i++)
                 json_array_append_new(aliases, report_text(cluster->aliases[i]));
         json_object_set_new(row, "cluster", report_text(cluster->name));
@@ -342,10 +344,10 @@ clusters_row(const ViewCluster *cluster, const GPtrArray *routes, int64_t now_us
         json_object_set_new(row, "hosts_total", report_number(cluster->hosts->len));
         json_object_set_new(row, "aliases", aliases);
         json_object_set_new(row, "hosts", hosts_of_cluster(cluster, now_us));
-        json_object_set_new(row, "routes", flows_of_cluster(cluster, routes));
-        return row;
         json_object_set_new(row, "broker_state", report_text(own_broker_state_name(broker)));
         json_object_set_new(row, "broker_state_age_s", report_age_s(now_us, broker_us));
+        json_object_set_new(row, "routes", flows_of_cluster(cluster, routes));
+        return row;
 }
 
 /* Row by row: as one tree, the hosts of a large site would take many times the memory of the text. */

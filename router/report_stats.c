@@ -3,11 +3,11 @@
  * /api/v1/stats: what router/statistic.c lists, and for each route and cluster what makes the books balance.
  */
 #include "cluster/announcement.h"
+#include "conf/build.h"
 #include "router/report.h"
 #include "router/report_json.h"
 #include "router/snapshot.h"
 
-static json_t *
 /* Nulls unless the cluster has a broker of its own. */
 static void
 set_broker(json_t *row, const OwnBroker *broker, int64_t now_us)
@@ -24,6 +24,7 @@ set_broker(json_t *row, const OwnBroker *broker, int64_t now_us)
         json_decref(lanes);
 }
 
+static json_t *
 stats_of_cluster(const SnapshotCluster *cluster, int64_t now_us)
 {
         json_t *row = json_object();
@@ -38,8 +39,8 @@ stats_of_cluster(const SnapshotCluster *cluster, int64_t now_us)
         json_object_set_new(row, "parked_oldest_age_s",
                             report_age_s(now_us, now_us - snapshot_parked_age_us(cluster, now_us)));
         json_object_set_new(row, "flow", report_text(cluster_flow_name(cluster->flow)));
-        return row;
         set_broker(row, &cluster->broker, now_us);
+        return row;
 }
 
 static json_t *
@@ -122,6 +123,7 @@ stats_of_router(const ReportInput *input)
         g_free(process.reload_error);
         json_object_set_new(document, "router", id_of_router(conf));
         json_object_set_new(document, "version", report_text(PROJECT_VERSION));
+        json_object_set_new(document, "build", report_text(build_name()));
         json_object_set_new(document, "config_fingerprint", report_text(conf ? conf->fingerprint : NULL));
         json_object_set_new(document, "started", json_integer(process.started_unix));
         json_object_set_new(document, "uptime_s", report_age_s(input->now_us, process.started_us));

@@ -16,8 +16,9 @@
 #define CLUSTER_COUNTER(name, help) COUNTER(CLUSTER, name, help)
 
 static const Statistic table[] = {
-    {STATISTIC_ROUTER, STATISTIC_GAUGE, "build_info", "version", "version",
-     "Version of the router; in /metrics a label of the number 1"},
+    {STATISTIC_ROUTER, STATISTIC_GAUGE, "build_info", "build", "version, build",
+     "Build of the router: its version, and the git commit if it was built from one; in /metrics a label of "
+     "the number 1"},
     {STATISTIC_ROUTER, STATISTIC_GAUGE, "config_info", "config_fingerprint", "fingerprint",
      "SHA-256 of the configuration file in force; in /metrics a label of the number 1"},
     {STATISTIC_ROUTER, STATISTIC_GAUGE, "start_time_seconds", "started", "",
@@ -58,12 +59,12 @@ static const Statistic table[] = {
                                             "Messages in the parking queue now, as far as this router knows"},
     {STATISTIC_CLUSTER, STATISTIC_GAUGE, "parked_oldest_age_seconds", "parked_oldest_age_s", "",
      "Time since the oldest of them was put there, or was found there at the router's start; 0 for none"},
-
     {STATISTIC_CLUSTER, STATISTIC_GAUGE, "cluster_broker_lanes", "broker", "state",
      "Lanes by how they are connected to the cluster's own broker: connected, connecting, blocked, down; "
      "missing without amqp_url"},
     {STATISTIC_CLUSTER, STATISTIC_GAUGE, "cluster_broker_state_age_seconds", "broker_state_age_s", "",
      "Time since the worst of these states began; missing without amqp_url"},
+
     {STATISTIC_VIEW, STATISTIC_GAUGE, "cluster_hosts", "hosts", "state",
      "Hosts of the cluster by state: up, down, drained"},
     {STATISTIC_VIEW, STATISTIC_GAUGE, "cluster_usable", "usable", "", "1 if the cluster takes messages now"},

@@ -2,6 +2,7 @@
 /*
  * clusterctl, the operator's program: reads what is asked and hands it to the noun that knows.
  */
+#include "conf/build.h"
 #include "router/ctl/command.h"
 #include "router/ctl/nouns.h"
 
@@ -38,7 +39,7 @@ serve(const Request *request)
                 fputs(help, stdout);
                 break;
         case REQUEST_VERSION:
-                puts("clusterctl " PROJECT_VERSION);
+                printf("clusterctl %s\n", build_name());
                 break;
         }
         return EXIT_DONE;

@@ -115,8 +115,8 @@ print_brokers(const json_t *document)
 static void
 print_status(const json_t *document)
 {
-        g_autofree char *version = print_member(document, "version");
-        g_autoptr(Table) table = table_new("cluster-routerd", version, NULL);
+        g_autofree char *build = print_member(document, "build");
+        g_autoptr(Table) table = table_new("cluster-routerd", build, NULL);
 
         add_fact(table, "pid", document, "pid");
         add_fact(table, "uptime (s)", document, "uptime_s");

@@ -254,7 +254,7 @@ function showRouter(status) {
   const reload = status.config.reload;
   const view = `number ${status.view.generation}, ${duration(status.view.age_s)} old`;
   const rows = [
-    ["Version", status.version], ["Process", `${status.pid}, up ${duration(status.uptime_s)}`],
+    ["Build", status.build], ["Process", `${status.pid}, up ${duration(status.uptime_s)}`],
     ["Configuration", `${status.config.path ?? "–"}`], ["Fingerprint", status.config.fingerprint?.slice(0, 16) ?? "–"],
     ["Last reload", reload.at ? `${reload.ok ? "ok" : `refused: ${reload.error}`}, ${moment(reload.at)}` : "never"],
     ["redis", source(status.redis)], ["MySQL", source(status.mysql)],

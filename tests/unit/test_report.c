@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "conf/build.h"
 #include "router/metrics.h"
 #include "router/report.h"
 
@@ -276,6 +277,7 @@ test_status(Fixture *fixture, gconstpointer data)
 
         json_t *root = parse(report_status(&fixture->input));
         g_assert_cmpstr(text_at(root, "version"), ==, PROJECT_VERSION);
+        g_assert_cmpstr(text_at(root, "build"), ==, build_name());
         g_assert_cmpstr(text_at(root, "config/path"), ==, "router.conf");
         g_assert_true(json_is_false(at(root, "config/reload/ok")));
         g_assert_cmpstr(text_at(root, "config/reload/error"), ==, "router.conf:3: unknown key");
