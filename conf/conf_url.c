@@ -199,6 +199,9 @@ parse_rest(ConfUrl *url, ConfUrlKind kind, bool is_socket, char *text)
                 problem = parse_query(url, kind, query);
         if (!problem && !url->host && !url->socket)
                 problem = "it names no host";
+        /* The library would take the name of whoever runs the program. */
+        if (!problem && kind == CONF_URL_MYSQL && !url->user)
+                problem = "it names no user; write mysql://USER:PASSWORD@HOST:3306/DATABASE";
         return problem;
 }
 

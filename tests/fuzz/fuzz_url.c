@@ -19,7 +19,7 @@ check_parts(const ConfUrl *url, ConfUrlKind kind)
         g_assert_true(!url->host || (*url->host && url->port > 0));
         g_assert_true(!url->tls || kind == CONF_URL_AMQP);
         g_assert_true(kind != CONF_URL_AMQP || (url->user && url->password && url->name && !url->socket));
-        g_assert_true(kind != CONF_URL_MYSQL || url->name);
+        g_assert_true(kind != CONF_URL_MYSQL || (url->user && url->name));
         conf_url_is_secret(url);
 }
 
