@@ -28,11 +28,14 @@ typedef struct {
 
 struct ReplyBook {
         RedisLink *link; /* of the thread; NULL without redis */
-        GThread *thread;
+        GThread *thread; /* NULL until there is a redis */
         _Atomic uint64_t generation;
         GMutex lock; /* guards what follows */
         GCond stop;
         bool stopping;
+        char *url; /* of redis, NULL: none */
+        int64_t timeout_ms;
+        bool moved;         /* the thread's link is not to that redis */
         GPtrArray *pages;   /* of Page *: a cluster with its own broker each */
         GPtrArray *changes; /* of Change *, to be written */
 };
@@ -63,12 +66,11 @@ new_names(void)
         return g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 }
 
+/* The lock is held. */
 static void
-record(ReplyBook *book, const char *cluster, const char *queue, bool gone)
+add_change(ReplyBook *book, const char *cluster, const char *queue, bool gone)
 {
-        g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&book->lock);
-
-        if (!book->link || book->changes->len >= CHANGES_MAX)
+        if (!book->url || book->changes->len >= CHANGES_MAX)
                 return;
 
         Change *change = g_new0(Change, 1);
@@ -77,6 +79,14 @@ record(ReplyBook *book, const char *cluster, const char *queue, bool gone)
         change->queue = g_strdup(queue);
         change->gone = gone;
         g_ptr_array_add(book->changes, change);
+}
+
+static void
+record(ReplyBook *book, const char *cluster, const char *queue, bool gone)
+{
+        g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&book->lock);
+
+        add_change(book, cluster, queue, gone);
 }
 
 void
@@ -218,13 +228,26 @@ receive_exchange(ReplyBook *book, const Exchange *exchange)
         return true;
 }
 
+static void
+follow_redis(ReplyBook *book)
+{
+        g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&book->lock);
+
+        if (!book->moved)
+                return;
+        redis_link_free(book->link);
+        book->link = book->url ? redis_link_new(book->url, book->timeout_ms, NULL) : NULL;
+        book->moved = false;
+}
+
 /* Redis away is nothing to report here: the registry does, and the changes wait. */
 static void
 sync_once(ReplyBook *book)
 {
         Exchange exchange;
 
-        if (!redis_link_open(book->link, NULL))
+        follow_redis(book);
+        if (!book->link || !redis_link_open(book->link, NULL))
                 return;
         exchange = begin_exchange(book);
         send_exchange(book->link, &exchange, g_get_real_time() / G_USEC_PER_SEC);
@@ -250,11 +273,41 @@ book_thread(void *data)
         return NULL;
 }
 
+/* Into the new redis goes what was known of the old one. */
+static void
+copy_names(ReplyBook *book)
+{
+        for (unsigned i = 0; i < book->pages->len; i++) {
+                const Page *page = g_ptr_array_index(book->pages, i);
+                GHashTableIter queues;
+                void *queue;
+
+                g_hash_table_iter_init(&queues, page->queues);
+                while (g_hash_table_iter_next(&queues, &queue, NULL))
+                        add_change(book, page->cluster, queue, false);
+        }
+}
+
+static void
+move(ReplyBook *book, const Conf *conf)
+{
+        if (g_strcmp0(book->url, conf->redis_url) == 0 && book->timeout_ms == conf->redis_timeout_ms)
+                return;
+        g_free(book->url);
+        book->url = g_strdup(conf->redis_url);
+        book->timeout_ms = conf->redis_timeout_ms;
+        book->moved = true;
+        copy_names(book);
+        if (book->url && !book->thread)
+                book->thread = g_thread_new("reply-book", book_thread, book);
+}
+
 void
 reply_book_follow(ReplyBook *book, const Conf *conf)
 {
         g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&book->lock);
 
+        move(book, conf);
         g_ptr_array_set_size(book->pages, 0);
         for (unsigned i = 0; i < conf->clusters->len; i++) {
                 const ConfCluster *cluster = g_ptr_array_index(conf->clusters, i);
@@ -279,10 +332,6 @@ reply_book_new(const Conf *conf)
         book->changes = g_ptr_array_new_with_free_func(change_free);
         book->pages = g_ptr_array_new_with_free_func(page_free);
         reply_book_follow(book, conf);
-        if (conf->redis_url)
-                book->link = redis_link_new(conf->redis_url, conf->redis_timeout_ms, NULL);
-        if (book->link)
-                book->thread = g_thread_new("reply-book", book_thread, book);
         return book;
 }
 
@@ -299,6 +348,7 @@ reply_book_free(ReplyBook *book)
                 g_thread_join(book->thread);
         }
         redis_link_free(book->link);
+        g_free(book->url);
         g_ptr_array_unref(book->pages);
         g_ptr_array_unref(book->changes);
         g_cond_clear(&book->stop);

@@ -22,7 +22,8 @@ ReplyBook *reply_book_new(const Conf *conf);
 void reply_book_free(ReplyBook *book); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ReplyBook, reply_book_free)
 
-/* The clusters with their own broker are those of @conf now. A new redis takes effect at the next start. */
+/* Redis, and the clusters with their own broker, are those of @conf now; a new redis gets the names there
+ * are. */
 void reply_book_follow(ReplyBook *book, const Conf *conf);
 
 /* A caller waits on @queue for replies of @cluster: now; not any more. */
