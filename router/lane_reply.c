@@ -113,10 +113,12 @@ learn_names(Lane *lane, Flow *flow)
         g_autoptr(GPtrArray) names = reply_book_names(lane->book, flow->name);
 
         flow->relay->book_generation = reply_book_generation(lane->book);
+        /* None that is in use here makes room for one that may be used elsewhere. */
         for (unsigned i = 0; i < names->len; i++) {
                 const char *name = g_ptr_array_index(names, i);
 
-                if (can_be_relayed(name) && !g_hash_table_contains(flow->relay->names, name))
+                if (can_be_relayed(name) && !g_hash_table_contains(flow->relay->names, name) &&
+                    g_hash_table_size(flow->relay->names) < RELAY_QUEUES_MAX)
                         relay_queue(flow->relay, name, lane->now_us);
         }
 }

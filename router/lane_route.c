@@ -126,12 +126,8 @@ forget_replies(Lane *lane, const Intake *intake)
                 const Flow *flow = g_ptr_array_index(lane->flows, i);
 
                 for (unsigned n = 0;
-                     flow->relay && flow->relay->intake == intake && n < flow->relay->queues->len; n++) {
-                        RelayQueue *queue = relay_by_number(flow->relay, (int)n);
-
-                        if (queue)
-                                queue->in_hand = 0;
-                }
+                     flow->relay && flow->relay->intake == intake && n < flow->relay->queues->len; n++)
+                        ((RelayQueue *)g_ptr_array_index(flow->relay->queues, n))->in_hand = 0;
         }
 }
 

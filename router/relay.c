@@ -27,6 +27,7 @@ relay_new(Intake *intake)
         relay->intake = intake;
         relay->queues = g_ptr_array_new_with_free_func(relay_queue_free);
         relay->names = g_hash_table_new(g_str_hash, g_str_equal);
+        relay->numbers = g_hash_table_new(NULL, NULL);
         return relay;
 }
 
@@ -37,47 +38,9 @@ relay_free(Relay *relay)
                 return;
         intake_free(relay->intake);
         g_hash_table_unref(relay->names);
+        g_hash_table_unref(relay->numbers);
         g_ptr_array_unref(relay->queues);
         g_free(relay);
-}
-
-static unsigned
-free_number(const Relay *relay)
-{
-        for (unsigned i = 0; i < relay->queues->len; i++) {
-                if (!g_ptr_array_index(relay->queues, i))
-                        return i;
-        }
-        return relay->queues->len;
-}
-
-RelayQueue *
-relay_queue(Relay *relay, const char *name, int64_t now_us)
-{
-        RelayQueue *queue = g_hash_table_lookup(relay->names, name);
-
-        if (!queue) {
-                if (g_hash_table_size(relay->names) >= RELAY_QUEUES_MAX)
-                        return NULL;
-                queue = g_new0(RelayQueue, 1);
-                queue->name = g_strdup(name);
-                queue->number = (int)free_number(relay);
-                if ((unsigned)queue->number == relay->queues->len)
-                        g_ptr_array_add(relay->queues, NULL);
-                relay->queues->pdata[queue->number] = queue;
-                g_hash_table_insert(relay->names, queue->name, queue);
-        }
-        queue->used_us = now_us;
-        queue->idle = false;
-        return queue;
-}
-
-RelayQueue *
-relay_by_number(const Relay *relay, int number)
-{
-        if (number < 0 || (unsigned)number >= relay->queues->len)
-                return NULL;
-        return g_ptr_array_index(relay->queues, number);
 }
 
 void
@@ -93,12 +56,57 @@ relay_let_go(Relay *relay, RelayQueue *queue)
 static void
 drop(Relay *relay, RelayQueue *queue)
 {
-        int number = queue->number;
-
         relay_let_go(relay, queue);
         g_hash_table_remove(relay->names, queue->name);
-        relay_queue_free(queue);
-        relay->queues->pdata[number] = NULL;
+        g_hash_table_remove(relay->numbers, GINT_TO_POINTER(queue->number));
+        g_ptr_array_remove_fast(relay->queues, queue);
+}
+
+/* For a new name: the one unused for longest, if that is long enough that it is no part of the same flood. */
+static bool
+make_room(Relay *relay, int64_t now_us)
+{
+        RelayQueue *oldest = NULL;
+
+        if (g_hash_table_size(relay->names) < RELAY_QUEUES_MAX)
+                return true;
+        for (unsigned i = 0; i < relay->queues->len; i++) {
+                RelayQueue *queue = g_ptr_array_index(relay->queues, i);
+
+                if (queue->in_hand == 0 && (!oldest || queue->used_us < oldest->used_us))
+                        oldest = queue;
+        }
+        if (!oldest || now_us - oldest->used_us < (int64_t)RELAY_KEEP_S * G_USEC_PER_SEC)
+                return false;
+        drop(relay, oldest);
+        return true;
+}
+
+RelayQueue *
+relay_queue(Relay *relay, const char *name, int64_t now_us)
+{
+        RelayQueue *queue = g_hash_table_lookup(relay->names, name);
+
+        if (!queue) {
+                if (!make_room(relay, now_us))
+                        return NULL;
+                queue = g_new0(RelayQueue, 1);
+                queue->name = g_strdup(name);
+                queue->number = relay->next_number;
+                relay->next_number = relay->next_number < G_MAXINT ? relay->next_number + 1 : 0;
+                g_ptr_array_add(relay->queues, queue);
+                g_hash_table_insert(relay->names, queue->name, queue);
+                g_hash_table_insert(relay->numbers, GINT_TO_POINTER(queue->number), queue);
+        }
+        queue->used_us = now_us;
+        queue->idle = false;
+        return queue;
+}
+
+RelayQueue *
+relay_by_number(const Relay *relay, int number)
+{
+        return g_hash_table_lookup(relay->numbers, GINT_TO_POINTER(number));
 }
 
 static bool
@@ -118,10 +126,9 @@ relay_next_waiting(Relay *relay, int64_t now_us)
 
                 RelayQueue *queue = g_ptr_array_index(relay->queues, relay->look);
 
-                if (queue && now_us - queue->used_us > (int64_t)RELAY_UNUSED_S * G_USEC_PER_SEC &&
-                    queue->in_hand == 0)
+                if (now_us - queue->used_us > (int64_t)RELAY_UNUSED_S * G_USEC_PER_SEC && queue->in_hand == 0)
                         drop(relay, queue);
-                else if (queue && is_waiting(relay, queue))
+                else if (is_waiting(relay, queue))
                         return queue;
         }
         return NULL;

@@ -30,19 +30,24 @@ typedef struct RelayQueue RelayQueue;
 
 struct Relay {
         Intake *intake;
-        GPtrArray *queues;        /* of RelayQueue * by number, NULL where one was dropped */
+        GPtrArray *queues;        /* of RelayQueue * */
         GHashTable *names;        /* name -> RelayQueue * */
+        GHashTable *numbers;      /* number -> RelayQueue * */
+        int next_number;          /* none comes again: replies of a dropped queue may still be on their way */
         uint64_t book_generation; /* of the names learned last */
         size_t look;              /* where the search for unused ones goes on */
 };
 
-enum { RELAY_QUEUES_MAX = 4096, RELAY_UNUSED_S = 35 * 60 };
+enum { RELAY_QUEUES_MAX = 4096, RELAY_UNUSED_S = 35 * 60, RELAY_KEEP_S = 60 };
 
 Relay *relay_new(Intake *intake); /* takes over the intake */
 void relay_free(Relay *relay);    /* its ledger must be empty; NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Relay, relay_free)
 
-/* The queue of that name, made known at the first call; NULL if there are too many. */
+/*
+ * The queue of that name, made known at the first call. If there are too many, the one unused for longest
+ * makes room; NULL if all were used in the last RELAY_KEEP_S.
+ */
 RelayQueue *relay_queue(Relay *relay, const char *name, int64_t now_us);
 
 /* The queue with that consumer number, or NULL. */

@@ -71,6 +71,33 @@ test_limit(Fixture *fixture, gconstpointer user_data)
 }
 
 static void
+test_oldest_makes_room(Fixture *fixture, gconstpointer user_data)
+{
+        int64_t later_us = NOW_US + RELAY_KEEP_S * (int64_t)G_USEC_PER_SEC;
+
+        for (int i = 0; i < RELAY_QUEUES_MAX; i++) {
+                g_autofree char *name = g_strdup_printf("reply_%d", i);
+
+                g_assert_nonnull(relay_queue(fixture->relay, name, NOW_US + i));
+        }
+        relay_queue(fixture->relay, "reply_0", NOW_US)->in_hand = 1; /* a reply of its is under way */
+        relay_queue(fixture->relay, "reply_1", later_us);
+        g_assert_null(relay_queue(fixture->relay, "new", later_us + 1));
+
+        RelayQueue *new = relay_queue(fixture->relay, "new", later_us + 2);
+
+        /* A reply that is still on its way to the old one is not for the new one. */
+        g_assert_nonnull(new);
+        g_assert_null(relay_by_number(fixture->relay, 2));
+        g_assert_true(relay_by_number(fixture->relay, new->number) == new);
+        g_assert_false(g_hash_table_contains(fixture->relay->names, "reply_2"));
+        g_assert_true(g_hash_table_contains(fixture->relay->names, "reply_0"));
+        g_assert_true(g_hash_table_contains(fixture->relay->names, "reply_1"));
+        g_assert_cmpuint(g_hash_table_size(fixture->relay->names), ==, RELAY_QUEUES_MAX);
+        relay_queue(fixture->relay, "reply_0", NOW_US)->in_hand = 0;
+}
+
+static void
 test_let_go(Fixture *fixture, gconstpointer user_data)
 {
         RelayQueue *queue = relay_queue(fixture->relay, "reply_1", NOW_US);
@@ -104,6 +131,8 @@ main(int argc, char **argv)
         g_test_add("/relay/a-name-has-one-queue-and-one-number", Fixture, NULL, set_up, test_names,
                    tear_down);
         g_test_add("/relay/a-flood-of-names-has-a-limit", Fixture, NULL, set_up, test_limit, tear_down);
+        g_test_add("/relay/the-oldest-makes-room-for-a-new-name", Fixture, NULL, set_up,
+                   test_oldest_makes_room, tear_down);
         g_test_add("/relay/let-go-until-asked-for-again", Fixture, NULL, set_up, test_let_go, tear_down);
         g_test_add("/relay/without-connection-nothing-is-consumed-or-dropped", Fixture, NULL, set_up,
                    test_no_connection, tear_down);
