@@ -353,13 +353,29 @@ park_refused(Lane *lane, Delivery *delivery, uint16_t code)
 }
 
 static void
+log_refused(Lane *lane, const Delivery *delivery, const char *why)
+{
+        amqp_bytes_t exchange, key;
+
+        /* It was published, so it has an address. */
+        if (!target_address(delivery->target, delivery, lane->route, lane->scratch, &exchange, &key))
+                return;
+
+        g_autofree char *names =
+            g_strdup_printf("%.*s%s%.*s", (int)exchange.len, (const char *)exchange.bytes,
+                            exchange.len > 0 ? "/" : "", (int)key.len, (const char *)key.bytes);
+        g_autofree char *shown = g_utf8_make_valid(names, -1);
+
+        lane_log(lane, G_LOG_LEVEL_WARNING, NULL, "a publish to %s was refused: %s", shown, why);
+}
+
+static void
 on_refused(Lane *lane, Delivery *delivery, const OutletEvent *event)
 {
         Target *target = delivery->target;
         bool too_large = strstr(event->text, "larger than") != NULL;
 
-        lane_log(lane, G_LOG_LEVEL_WARNING, NULL, "a publish to %s%s%s was refused: %s", target->exchange,
-                 *target->exchange ? "/" : "", target->key, event->text);
+        log_refused(lane, delivery, event->text);
         if (target->kind == TARGET_CALLER)
                 lane_lose_caller(lane, delivery);
         else if (target->kind == TARGET_PARKING || target->kind == TARGET_DEAD)

@@ -124,6 +124,8 @@ test_missing_exchange_parks_only_its_own(void)
         stage_wait_count(stage, "$N.west", 30);
         stage_wait_number(stage, "$N", "parked_now", 30);
         g_assert_true(stage_balances(stage, "$N"));
+        g_autofree char *warning = g_strdup_printf("a publish to %s/%s was refused", east, stage->name);
+        program_wait_line(stage->router, warning, 20000);
         client_declare_queue(stage->client, east, NULL);
         client_declare_exchange(stage->client, east, "topic");
         client_bind(stage->client, east, east, "#");
