@@ -21,12 +21,13 @@ class Authority:
         done = subprocess.run(["openssl", *arguments], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 
-    def issue(self, name, alternative):
-        """A certificate for these names, such as DNS:localhost; returns its path and that of its key."""
+    def issue(self, name, alternative, days=2):
+        """A certificate for these names, such as DNS:localhost; returns its path and that of its key. One of -1 days
+        has expired."""
         certificate, key, request, extra = (self.path(f"{name}.{end}") for end in ("pem", "key", "csr", "ext"))
         with open(extra, "w", encoding="utf-8") as file:
             file.write(f"subjectAltName = {alternative}\n")
         self.openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-keyout", key, "-out", request)
         self.openssl("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self.key, "-CAcreateserial",
-                     "-days", "2", "-extfile", extra, "-out", certificate)
+                     "-days", str(days), "-extfile", extra, "-out", certificate)
         return certificate, key

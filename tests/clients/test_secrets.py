@@ -16,9 +16,10 @@ PASSWORD = "ge/h@m: 5%"
 UNAVAILABLE = 69
 
 
-def ctl(configuration, *arguments):
+def ctl(configuration, *arguments, **environment):
     """Runs clusterctl; nothing it prints may hold the password."""
-    done = subprocess.run(["clusterctl", "-c", configuration, *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run(["clusterctl", "-c", configuration, *arguments], capture_output=True, text=True, check=False,
+                          env={**os.environ, **environment})
     assert PASSWORD not in done.stdout + done.stderr and "%2F" not in done.stdout + done.stderr, done
     return done
 
@@ -81,6 +82,15 @@ def works(world):
     assert done.returncode == 0 and world.password_file in done.stdout, done
 
 
+def credentials(world):
+    """Credentials of systemd are passwords of redis and MySQL, and without their folder the error says what to do"""
+    configuration = world.configure(f"tls_ca = {world.ours.certificate}", "${CREDENTIALS_DIRECTORY}/password")
+    done = ctl(configuration, "host", "add", "east", "10.0.0.13", CREDENTIALS_DIRECTORY=world.folder)
+    assert done.returncode == 0, done
+    done = ctl(configuration, "host", "add", "east", "10.0.0.13")
+    assert done.returncode == 78 and "LoadCredential" in done.stderr, done
+
+
 def wrong_authority(world):
     """A server whose certificate another authority made is not talked to"""
     done = ctl(world.configure(f"tls_ca = {world.other.certificate}"), "db", "sync")
@@ -112,7 +122,7 @@ def main():
     os.umask(0o077)
     tap.need("REDIS_URL", "MYSQL_URL")
     servers = Servers(redis=True, mariadb=True)
-    broken = tap.run([works, wrong_authority, plain, wrong_password, public], World(servers))
+    broken = tap.run([works, credentials, wrong_authority, plain, wrong_password, public], World(servers))
     servers.stop()
     sys.exit(1 if broken else 0)
 

@@ -4,7 +4,10 @@
 
 import json
 import os
+import socket
+import ssl
 import sys
+import threading
 import time
 
 import pika
@@ -54,10 +57,10 @@ class World:
         self.cluster.add_vhosts("t-east")
         api.add_vhosts("t-api")
 
-    def router(self, host="localhost", ca=None, extra=None):
+    def router(self, host="localhost", ca=None, extra=None, port=None):
         if extra is None:
             extra = "tls_cert = {}\ntls_key = {}".format(*self.client)
-        return Router(CONFIGURATION.format(host=host, port=self.port, ca=ca or self.ours.certificate, extra=extra,
+        return Router(CONFIGURATION.format(host=host, port=port or self.port, ca=ca or self.ours.certificate, extra=extra,
                                            api=self.api.url("t-api"))).start()
 
     def send(self, body):
@@ -105,6 +108,28 @@ def wrong_name(world):
     refused(world, [f"{HOST}:{world.port}", "certificate", "name"], host=HOST)
 
 
+def expired(world):
+    """A broker whose certificate is over gets nothing, and the error says so"""
+    certificate, key = world.ours.issue("expired", "DNS:localhost", days=-1)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with socket.create_server((HOST, 0)) as listener:
+        threading.Thread(target=shake_hands, args=(listener, context), daemon=True).start()
+        refused(world, ["certificate", "not valid now", "ours.pem"], port=listener.getsockname()[1])
+
+
+def shake_hands(listener, context):
+    """What takes no certificate like that goes away during the handshake."""
+    while True:
+        try:
+            client, _ = listener.accept()
+            with client:
+                context.wrap_socket(client, server_side=True).close()
+        except OSError:
+            if listener.fileno() < 0:
+                return
+
+
 def no_client_certificate(world):
     """A broker that asks for a client certificate refuses a router without; the error names the broker"""
     refused(world, [f"localhost:{world.port}"], extra="")
@@ -134,7 +159,7 @@ def main():
     servers = Servers(rabbits=1)
     api = Broker(url, ctl)
     world = World(api, servers)
-    broken = tap.run([trusted, unknown_authority, wrong_name, no_client_certificate, missing_file], world)
+    broken = tap.run([trusted, unknown_authority, wrong_name, expired, no_client_certificate, missing_file], world)
     api.remove_vhosts()
     world.cluster.remove_vhosts()
     servers.stop()
