@@ -309,7 +309,8 @@ test_redis_that_is_set_up_badly(void)
                 return;
         g_autoptr(GSocketService) service = g_threaded_socket_service_new(4);
         uint16_t port = g_socket_listener_add_any_inet_port(G_SOCKET_LISTENER(service), NULL, NULL);
-        g_autofree char *redis = g_strdup_printf("[redis]\nurl = redis://127.0.0.1:%u/0\n", port);
+        g_autofree char *redis =
+            g_strdup_printf("[redis]\nurl = redis://127.0.0.1:%u/0\ntimeout = 5s\n", port);
         g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
         GThread *thread;
 

@@ -16,7 +16,10 @@
  */
 const char *live_env(const char *name) G_GNUC_WARN_UNUSED_RESULT;
 
-/* Asks @predicate every 20 ms until it says true; false if @deadline_ms passed first. */
+/*
+ * Asks @predicate every 20 ms until it says true; false if @deadline_ms passed first, as many times as
+ * LIVE_PATIENCE in the environment says.
+ */
 bool live_wait(int64_t deadline_ms, bool (*predicate)(void *data), void *data) G_GNUC_WARN_UNUSED_RESULT;
 
 /* A port of 127.0.0.1 that nobody listens on just now. */

@@ -33,11 +33,28 @@ die_with_test(gpointer user_data)
         prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
+/* What to run: a program of ours behind the words of PROGRAM_WRAPPER, by which scripts/test puts it under
+ * valgrind. */
+static char **
+wrapped(const char *const *argv)
+{
+        const char *wrapper = g_getenv("PROGRAM_WRAPPER");
+        g_autoptr(GStrvBuilder) words = g_strv_builder_new();
+        g_auto(GStrv) before = NULL;
+
+        if (wrapper != NULL && g_str_has_prefix(argv[0], "cluster-") &&
+            g_shell_parse_argv(wrapper, NULL, &before, NULL))
+                g_strv_builder_addv(words, (const char **)before);
+        g_strv_builder_addv(words, (const char **)argv);
+        return g_strv_builder_end(words);
+}
+
 Program *
 program_start(const char *const *argv)
 {
         g_autoptr(GError) error = NULL;
         g_autofree char *path = NULL;
+        g_auto(GStrv) words = wrapped(argv);
         Program *program = g_new0(Program, 1);
 
         program->log_fd = g_file_open_tmp("cluster-router-log-XXXXXX", &path, &error);
@@ -46,9 +63,10 @@ program_start(const char *const *argv)
         /* Appending, so that the program's two descriptors of one file do not overwrite each other. */
         fcntl(program->log_fd, F_SETFL, O_APPEND);
         program->name = g_path_get_basename(argv[0]);
-        g_spawn_async_with_pipes_and_fds(NULL, argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_SEARCH_PATH,
-                                         die_with_test, NULL, -1, program->log_fd, program->log_fd, NULL,
-                                         NULL, 0, &program->pid, NULL, NULL, NULL, &error);
+        g_spawn_async_with_pipes_and_fds(NULL, (const char *const *)words, NULL,
+                                         G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_SEARCH_PATH, die_with_test, NULL,
+                                         -1, program->log_fd, program->log_fd, NULL, NULL, 0, &program->pid,
+                                         NULL, NULL, NULL, &error);
         g_assert_no_error(error);
         return program;
 }
