@@ -158,7 +158,7 @@ show(const Options *options, char **arguments)
                 print_json(cluster_json(cluster));
         else
                 print_cluster(cluster);
-        return EXIT_DONE;
+        return inventory->catalogue_failed ? EXIT_UNAVAILABLE : EXIT_DONE;
 }
 
 /* --- create and delete --- */
@@ -279,7 +279,9 @@ const Command cluster_commands[] = {
      "Example: clusterctl cluster list -o json\n",
      list, NULL},
     {"cluster", "show", "CLUSTER", 1, 1, "Show one cluster with its hosts",
-     "JSON: " CLUSTER_JSON "\n\nExample: clusterctl cluster show east\n", show, NULL},
+     "If redis or the catalogue cannot be asked: as with cluster list.\n\n"
+     "JSON: " CLUSTER_JSON "\n\nExample: clusterctl cluster show east\n",
+     show, NULL},
     {"cluster", "create", "CLUSTER", 1, 1, "Create a cluster in the catalogue",
      "Routers know it within [redis] poll; its hosts are those that register. Needs a [mysql] group.\n\n"
      "JSON: {\"cluster\", \"created\": true}\n\n"

@@ -93,17 +93,26 @@ find_option(const Command *const *nouns, const char *word)
         return NULL;
 }
 
-static bool
-refuse_option(const Command *const *nouns, const char *word, char **out_error)
+static void
+add_options(GPtrArray *words, const Command *verbs)
 {
+        for (const Command *command = verbs; command->noun; command++)
+                for (const CommandOption *option = command->options; option && option->name; option++)
+                        g_ptr_array_add(words, (gpointer)option->name);
+}
+
+/* Told is the nearest option of the noun, if one stands before it. */
+static bool
+refuse_option(const Command *const *nouns, const Request *request, const char *word, char **out_error)
+{
+        const char *noun = request->arguments->len > 0 ? request->arguments->pdata[0] : NULL;
         g_autoptr(GPtrArray) words = g_ptr_array_new();
 
         for (size_t i = 0; option_words[i]; i++)
                 g_ptr_array_add(words, (gpointer)option_words[i]);
         for (; *nouns; nouns++)
-                for (const Command *command = *nouns; command->noun; command++)
-                        for (const CommandOption *option = command->options; option && option->name; option++)
-                                g_ptr_array_add(words, (gpointer)option->name);
+                if (noun == NULL || strcmp((*nouns)->noun, noun) == 0)
+                        add_options(words, *nouns);
         g_ptr_array_add(words, NULL);
         return refuse_word(out_error, "option", word, (const char *const *)words->pdata);
 }
@@ -142,7 +151,7 @@ read_option(const Command *const *nouns, Request *request, const char *const **w
 
         bool is_conf = take_value(words, 'c', "--config", &value);
         if (!is_conf && !take_value(words, 'o', "--output", &value))
-                return refuse_option(nouns, word, out_error);
+                return refuse_option(nouns, request, word, out_error);
         if (value == NULL || value[0] == '\0')
                 return refuse(out_error, g_strdup_printf("option %s needs %s", word,
                                                          is_conf ? "a file name" : "table or json"));

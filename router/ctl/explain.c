@@ -378,7 +378,8 @@ explain(const Options *options, char **arguments)
         g_autoptr(Picture) picture = picture_new(conf);
         Question question = {.options = options, .conf = conf, .route = route, .picture = picture};
 
-        return queue ? explain_queue(&question, queue, count) : explain_file(&question, arguments[0]);
+        int status = queue ? explain_queue(&question, queue, count) : explain_file(&question, arguments[0]);
+        return status == EXIT_DONE && !picture->complete ? EXIT_UNAVAILABLE : status;
 }
 
 static const CommandOption explain_options[] = {
@@ -396,7 +397,8 @@ const Command explain_commands[] = {
      "comes\n"
      "from the code that routes, with the clusters as the running router knows them; if no router answers,\n"
      "or it runs with another file, clusters are looked up in the file, the catalogue and redis. So\n"
-     "--config NEWFILE shows what a new configuration would do.\n\n"
+     "--config NEWFILE shows what a new configuration would do. If catalogue or redis cannot be asked, the\n"
+     "answer is that of what is known, and the exit status is 69.\n\n"
      "With --queue, messages are taken out and put back at once: they stay in their place, but the broker\n"
      "marks them as redelivered.\n\n"
      "JSON: {\"route\", \"sources\": [{\"source\", \"says\": nothing|known|unknown|bad|not_asked, "

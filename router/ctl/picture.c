@@ -188,18 +188,18 @@ picture_new(const Conf *conf)
         Picture *picture = g_new0(Picture, 1);
         g_autofree char *why = NULL;
 
+        picture->complete = true;
         if (ask_router(picture, conf, &why))
                 return picture;
 
         g_autoptr(Inventory) inventory = inventory_new(conf);
 
+        picture->complete = !inventory->liveness_failed && !inventory->catalogue_failed;
         picture->view = view_of_inventory(inventory, conf_is_single_cluster(conf));
-        picture->origin = g_strdup_printf(
-            "looked up now in the file%s%s%s (%s)", conf->mysql_url ? ", the catalogue" : "",
-            conf->redis_url ? " and redis" : "",
-            inventory->liveness_failed || inventory->catalogue_failed ? ", as far as they could be asked"
-                                                                      : "",
-            why);
+        picture->origin =
+            g_strdup_printf("looked up now in the file%s%s%s (%s)", conf->mysql_url ? ", the catalogue" : "",
+                            conf->redis_url ? " and redis" : "",
+                            picture->complete ? "" : ", as far as they could be asked", why);
         return picture;
 }
 

@@ -15,6 +15,7 @@ typedef struct {
         View *view;
         char *origin;     /* for people: where it comes from, and why not from a router */
         bool from_router; /* else looked up now */
+        bool complete;    /* all that had to be asked has answered */
         double age_s;     /* since it was last known to be true */
         json_t *clusters; /* what the router says under /api/v1/clusters, or NULL */
 } Picture;

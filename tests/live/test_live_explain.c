@@ -279,6 +279,28 @@ test_what_cannot_be_asked_is_named(void)
         json_decref(said);
 }
 
+/* The answer may be another with what redis knows. */
+static void
+test_answer_without_redis_is_told_apart(void)
+{
+        g_autoptr(Stage) stage = stage_new("half");
+
+        if (stage == NULL)
+                return;
+        g_autofree char *conf =
+            g_strdup_printf("%s[redis]\nurl = redis://127.0.0.1:%u/0\n", PLAIN, live_free_port());
+        g_autofree char *path = g_build_filename(stage->directory, "message.json", NULL);
+        const char *const arguments[] = {path, NULL};
+
+        stage_configure(stage, conf);
+        g_assert_true(
+            g_file_set_contents(path, "{\"properties\": {\"headers\": {\"cluster\": \"east\"}}}", -1, NULL));
+        json_t *said = explain(stage, 69, arguments);
+
+        g_assert_nonnull(strstr(json_string_value(said), "redis://127.0.0.1:"));
+        json_decref(said);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -289,5 +311,7 @@ main(int argc, char **argv)
         g_test_add_func("/explain/new-file-is-explained-with-its-own-clusters",
                         test_new_file_is_explained_with_its_own_clusters);
         g_test_add_func("/explain/what-cannot-be-asked-is-named", test_what_cannot_be_asked_is_named);
+        g_test_add_func("/explain/answer-without-redis-is-told-apart",
+                        test_answer_without_redis_is_told_apart);
         return g_test_run();
 }

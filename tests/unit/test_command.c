@@ -66,6 +66,9 @@ static const Case cases[] = {
     {"dead list --older", "!option --older needs a value: TIME"},
     {"dead list --route=", "!option --route needs a value: ROUTE"},
     {"dead purge --yes=no", "!option --yes takes no value"},
+    {"stats --foo",
+     "!unknown option \"--foo\"; there is -c, --config, -o, --output, -h, --help, --version, --all, "
+     "--since"},
     {"dead purge --yse", "!unknown option \"--yse\"; did you mean \"--yes\"?"},
     {"dead purge --rate 5", "!unknown option for dead purge: \"--rate\"; did you mean \"--route\"?"},
     {"stats -o jsn", "!unknown output format \"jsn\"; did you mean \"json\"?"},
