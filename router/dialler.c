@@ -35,16 +35,6 @@ dialler_unref(Dialler *dialler)
         g_free(dialler);
 }
 
-/* Its owner waits for the answers to calls such as declares: not for long if only one cluster needs them. */
-static void
-limit_calls(amqp_connection_state_t connection, const DiallerOptions *options)
-{
-        struct timeval second = {.tv_sec = 1};
-
-        if (!g_strv_contains((const char *const *)options->conf->broker_urls, options->url))
-                amqp_set_rpc_timeout(connection, &second);
-}
-
 static void *
 dialler_thread(void *data)
 {
@@ -58,8 +48,6 @@ dialler_thread(void *data)
                 dial_discard(connection);
                 connection = NULL;
         }
-        if (connection)
-                limit_calls(connection, options);
         dialler->connection = connection;
         g_atomic_int_set(&dialler->done, 1);
         if (write(dialler->wake_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)

@@ -14,9 +14,8 @@
 typedef struct Dialler Dialler;
 
 /*
- * Prepares a fresh connection whose LINK_CHANNEL is open; called in the dialling thread, and again by
- * link_reopen() in the owner's. May only use its arguments. On failure sets @error, and the connection is
- * thrown away.
+ * Prepares a fresh connection whose LINK_CHANNEL is open; called in the dialling thread. May only use its
+ * arguments. On failure sets @error, and the connection is thrown away.
  */
 typedef bool (*DiallerSetup)(amqp_connection_state_t connection, const Conf *conf, const ConfRoute *route,
                              GError **error);

@@ -2,8 +2,8 @@
 
 /*
  * The thread. It goes round: tend the connections, take the newest view, read what came in, hear what became
- * of what went out, acknowledge, and sleep until a socket has news. It never waits for anything but its own
- * brokers.
+ * of what went out, acknowledge, and sleep until a socket has news. It never waits for anything but the
+ * shared broker.
  *
  * The shared queue is consumed only while something can be published: otherwise its messages would lie here
  * unacknowledged until the broker's patience (consumer_timeout) ends.
@@ -203,8 +203,8 @@ enter_sockets(Lane *lane)
 
                 quiet &= !link_has_buffered(link);
                 /* Messages held back by a full socket go on as soon as it takes more. */
-                if (n < lane->outlets->len && lane->stalled->len > 0 && link_state(link) == LINK_UP &&
-                    !link_is_blocked(link) && !link_has_room(link))
+                if (n < lane->outlets->len && (lane->stalled->len > 0 || link_is_writing(link)) &&
+                    link_state(link) == LINK_UP && !link_is_blocked(link) && !link_has_room(link))
                         entry.events |= POLLOUT;
                 g_array_append_val(lane->sockets, entry);
         }
@@ -272,15 +272,18 @@ close_outlet(Lane *lane, Outlet *outlet)
                 ((Delivery *)event.flight)->target->unconfirmed--;
                 lane_settle(lane, (Delivery *)event.flight, REASON_LIVE);
         }
-        link_close(outlet_link(outlet));
+        link_close(outlet_link(outlet), 0);
 }
 
-/* Closing the consuming connections gives everything unsettled back to the broker. */
+/* Closing the consuming connections gives everything unsettled back to the broker. A silent one must not keep
+ * the next lanes of the route waiting: a second for all, the shared broker's first. */
 static void
 close_all(Lane *lane)
 {
+        int64_t until_us = g_get_monotonic_time() + G_USEC_PER_SEC;
+
         for (unsigned i = 0; i < lane->intakes->len; i++) {
-                link_close(intake_link(g_ptr_array_index(lane->intakes, i)));
+                link_close(intake_link(g_ptr_array_index(lane->intakes, i)), until_us);
                 lane_drop_all(lane, g_ptr_array_index(lane->intakes, i));
         }
         for (unsigned i = 0; i < lane->outlets->len; i++)

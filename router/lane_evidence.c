@@ -6,7 +6,6 @@
  * that are one cluster's alone.
  */
 #include "router/lane_state.h"
-#include "router/topology.h"
 
 #include <string.h>
 
@@ -22,28 +21,16 @@ has_own_queue(const Lane *lane, const Flow *flow)
                !strstr(route->key, "{exchange}");
 }
 
-/* False: nobody can tell now. */
-static bool
+static InquiryResult
 count_consumers(Lane *lane, Flow *flow, uint32_t *out_consumers)
 {
-        Link *link = outlet_link(flow->destination.outlet);
         g_autofree char *queue =
             conf_expand(lane->route->key, lane->route->queue, "", "", flow->cluster->name, "");
-        g_autoptr(GError) error = NULL;
+        InquiryAnswer answer = {0};
+        InquiryResult result = lane_ask(lane, flow->destination.outlet, INQUIRY_LOOK, queue, &answer);
 
-        if (link_state(link) != LINK_UP || link_is_blocked(link) || !link_open_side(link))
-                return false;
-        switch (topology_look(link_connection(link), LINK_SIDE_CHANNEL, queue, NULL, out_consumers, &error)) {
-        case TOPOLOGY_OK:
-                return true;
-        case TOPOLOGY_LOST:
-                link_fail(link, "%s", error ? error->message : "no answer");
-                return false;
-        case TOPOLOGY_ABSENT:
-        case TOPOLOGY_REFUSED:
-                break;
-        }
-        return false;
+        *out_consumers = answer.consumers;
+        return result;
 }
 
 static bool
@@ -82,12 +69,15 @@ void
 lane_compare_evidence(Lane *lane, Flow *flow)
 {
         uint32_t consumers = 0;
+        InquiryResult result;
 
         if (lane->number != 0 || !has_own_queue(lane, flow) ||
             (flow->consumers_us != 0 && lane->now_us - flow->consumers_us < COUNT_EVERY_US))
                 return;
-        flow->consumers_us = lane->now_us;
-        if (!count_consumers(lane, flow, &consumers))
+        result = count_consumers(lane, flow, &consumers);
+        if (result != INQUIRY_PENDING)
+                flow->consumers_us = lane->now_us;
+        if (result != INQUIRY_OK)
                 return;
         atomic_store_explicit(&flow->stats->consumers, consumers, memory_order_relaxed);
         if (!lane->conf->redis_url)

@@ -6,9 +6,7 @@
  * while nothing is known to be in them, because another router may have parked something and gone.
  */
 
-#include "router/dial.h"
 #include "router/lane_state.h"
-#include "router/topology.h"
 
 #include <string.h>
 
@@ -100,42 +98,6 @@ lane_follow_view(Lane *lane)
 
 /* ---- queues ---- */
 
-static bool
-can_call(Outlet *outlet)
-{
-        Link *link = outlet_link(outlet);
-
-        /* A blocked broker does not answer declares. */
-        return link_state(link) == LINK_UP && !link_is_blocked(link) && link_open_side(link);
-}
-
-static void
-on_result(Lane *lane, Outlet *outlet, TopologyResult result, const GError *error)
-{
-        if (result == TOPOLOGY_LOST)
-                link_fail(outlet_link(outlet), "%s", error ? error->message : "no answer");
-        else if (result == TOPOLOGY_REFUSED)
-                lane_log(lane, G_LOG_LEVEL_WARNING, NULL, "%s", error->message);
-}
-
-bool
-lane_look(Lane *lane, Outlet *outlet, const char *queue, uint32_t *out_messages, bool *out_refused)
-{
-        g_autoptr(GError) error = NULL;
-        TopologyResult result;
-
-        if (!can_call(outlet))
-                return false;
-        result = topology_look(link_connection(outlet_link(outlet)), LINK_SIDE_CHANNEL, queue, out_messages,
-                               NULL, &error);
-        if (result == TOPOLOGY_ABSENT)
-                *out_messages = 0;
-        *out_refused = result == TOPOLOGY_REFUSED;
-        if (result == TOPOLOGY_LOST)
-                on_result(lane, outlet, result, error);
-        return result == TOPOLOGY_OK || result == TOPOLOGY_ABSENT;
-}
-
 /* A new connection may lead to a broker that knows none of the queues. */
 static bool
 is_declared(Target *target)
@@ -148,26 +110,27 @@ is_declared(Target *target)
 static bool
 declare(Lane *lane, Target *target, uint32_t *out_messages)
 {
-        Link *link = outlet_link(target->outlet);
         Delivery nobody = {0};
+        InquiryAnswer answer = {0};
+        InquiryResult result;
         amqp_bytes_t exchange, key;
-        g_autoptr(GError) error = NULL;
 
-        if (!can_call(target->outlet))
-                return false;
-        target->generation = link_generation(link);
+        target->generation = link_generation(outlet_link(target->outlet));
         /* A name too long for AMQP is found out again when something is published there. */
         if (!target_address(target, &nobody, lane->route, lane->scratch, &exchange, &key))
                 return target->declared = true;
 
         g_autofree char *queue = g_strndup(key.bytes, key.len);
-        TopologyResult result = topology_ensure_queue(link_connection(link), LINK_SIDE_CHANNEL, queue,
-                                                      lane->conf->quorum, out_messages, &error);
 
-        on_result(lane, target->outlet, result, error);
-        /* Refused: it may be there all the same; publishing will tell. */
-        target->declared = result != TOPOLOGY_LOST;
-        return target->declared;
+        result = lane_ask(lane, target->outlet, INQUIRY_ENSURE, queue, &answer);
+        if (result == INQUIRY_PENDING)
+                return false;
+        /* It may be there all the same; publishing will tell. */
+        if (result == INQUIRY_REFUSED)
+                lane_log(lane, G_LOG_LEVEL_WARNING, NULL, "%s", answer.text);
+        if (out_messages)
+                *out_messages = answer.messages;
+        return target->declared = true;
 }
 
 /* What lies in the parking queue already belongs before what comes now. */
@@ -270,35 +233,38 @@ begin_pass(Lane *lane, Flow *flow)
         begin_consumer(lane, flow);
 }
 
-static void
-look(Lane *lane, Flow *flow, uint32_t *out_messages)
+/* How much lies in the parking queue; UINT32_MAX if nobody can tell now. */
+static uint32_t
+look(Lane *lane, Flow *flow)
 {
-        g_autoptr(GError) error = NULL;
-        TopologyResult result;
+        InquiryAnswer answer = {0};
 
         flow->look_us = lane->now_us;
-        if (!can_call(lane->outlet))
-                return;
-        result = topology_look(link_connection(outlet_link(lane->outlet)), LINK_SIDE_CHANNEL,
-                               flow->parking.key, out_messages, NULL, &error);
-        if (result == TOPOLOGY_ABSENT) {
+        switch (lane_ask(lane, lane->outlet, INQUIRY_LOOK, flow->parking.key, &answer)) {
+        case INQUIRY_OK:
+                return answer.messages;
+        case INQUIRY_ABSENT:
                 flow->parking.declared = false;
                 lane->prepared = 0;
-                *out_messages = 0;
-        } else {
-                on_result(lane, lane->outlet, result, error);
+                return 0;
+        case INQUIRY_REFUSED:
+                lane_log(lane, G_LOG_LEVEL_WARNING, NULL, "%s", answer.text);
+                break;
+        case INQUIRY_PENDING:
+                break;
         }
+        return UINT32_MAX;
 }
 
 /* Nothing came for a while: is the parking queue empty? */
 static void
 try_ending(Lane *lane, Flow *flow)
 {
-        uint32_t messages = UINT32_MAX;
+        uint32_t messages;
 
         if (lane->now_us - flow->look_us < LOOK_PAUSE_US && flow->look_us > flow->active_us)
                 return;
-        look(lane, flow, &messages);
+        messages = look(lane, flow);
         if (messages > 0 || target_pending(&flow->parking) > 0)
                 return;
         flow->closing = flow->state == FLOW_UNPARKING;
@@ -309,11 +275,11 @@ try_ending(Lane *lane, Flow *flow)
 static void
 finish_pass(Lane *lane, Flow *flow)
 {
-        uint32_t messages = UINT32_MAX;
+        uint32_t messages;
 
         if (flow->in_hand > flow->aside.length || target_pending(&flow->parking) > 0)
                 return;
-        look(lane, flow, &messages);
+        messages = look(lane, flow);
         if (messages == 0)
                 end_pass(lane, flow, true);
         else if (messages != UINT32_MAX)
@@ -324,11 +290,11 @@ finish_pass(Lane *lane, Flow *flow)
 static void
 try_closing(Lane *lane, Flow *flow)
 {
-        uint32_t messages = UINT32_MAX;
+        uint32_t messages;
 
         if (flow->closing || flow->state != FLOW_UNPARKING || lane->now_us - flow->look_us < LOOK_PAUSE_US)
                 return;
-        look(lane, flow, &messages);
+        messages = look(lane, flow);
         flow->closing = messages <= lane->route->prefetch;
 }
 
@@ -377,7 +343,7 @@ tend(Lane *lane, Flow *flow)
 static void
 look_around(Lane *lane)
 {
-        uint32_t messages = 0;
+        uint32_t messages;
 
         if (lane->flows->len == 0)
                 return;
@@ -390,8 +356,9 @@ look_around(Lane *lane)
 
         if (!flow->checked || !quiet || lane->now_us - flow->look_us < LOOK_EVERY_US)
                 return;
-        look(lane, flow, &messages);
-        found_parked(lane, flow, messages);
+        messages = look(lane, flow);
+        if (messages != UINT32_MAX)
+                found_parked(lane, flow, messages);
 }
 
 /* Grows with every flow, and with every channel that may lead to a broker without our queues. */
@@ -433,7 +400,9 @@ prepare_some(Lane *lane)
 void
 lane_prepare_flows(Lane *lane)
 {
-        if (can_call(lane->outlet))
+        Link *link = outlet_link(lane->outlet);
+
+        if (link_state(link) == LINK_UP && !link_is_blocked(link))
                 prepare_some(lane);
 }
 

@@ -85,15 +85,15 @@ lane_follow_hosts(Lane *lane)
 static bool
 look(Lane *lane, HostQueue *queue, uint32_t *out_messages)
 {
-        bool refused = false;
+        InquiryAnswer answer = {0};
+        InquiryResult result = lane_ask(lane, outlet_of(lane, queue), INQUIRY_LOOK, queue->queue, &answer);
 
-        if (lane_look(lane, outlet_of(lane, queue), queue->queue, out_messages, &refused))
-                return true;
-        if (refused && !queue->refused)
+        if (result == INQUIRY_REFUSED && !queue->refused)
                 lane_log(lane, G_LOG_LEVEL_WARNING, queue->cluster,
                          "what is left in %s cannot be taken back: the broker refuses it", queue->queue);
-        queue->refused = refused;
-        return false;
+        queue->refused = result == INQUIRY_REFUSED;
+        *out_messages = answer.messages;
+        return result == INQUIRY_OK || result == INQUIRY_ABSENT;
 }
 
 static void

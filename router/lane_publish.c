@@ -184,7 +184,17 @@ lane_give_up(Lane *lane, Flow *flow)
         flow_want_pass(flow, backoff_next_ms(&flow->backoff), lane->now_us);
 }
 
-/* Its own broker is away, or confirms nothing although it has as much as it may have, or as its socket takes.
+/* The broker has left a question open for that long. */
+static bool
+owes_answer(const Lane *lane, const Outlet *outlet, int64_t time_us)
+{
+        int64_t asked_us = outlet_asked_us(outlet);
+
+        return asked_us != 0 && lane->now_us - asked_us >= time_us;
+}
+
+/* Its own broker is away, does not answer, or confirms nothing although it has as much as it may have, or as
+ * its socket takes.
  */
 static bool
 is_out_of_order(const Lane *lane, const Target *target)
@@ -195,7 +205,8 @@ is_out_of_order(const Lane *lane, const Target *target)
 
         if (target->outlet == lane->outlet)
                 return false;
-        if (link_state(link) != LINK_UP || link_is_blocked(link))
+        if (link_state(link) != LINK_UP || link_is_blocked(link) ||
+            owes_answer(lane, target->outlet, SILENCE_US))
                 return true;
         return !takes && oldest && lane->now_us - oldest->published_us >= SILENCE_US;
 }
@@ -435,7 +446,7 @@ collect_from(Lane *lane, Outlet *outlet)
         return any;
 }
 
-/* A broker that confirms nothing for the hold time is as good as gone: what it has is unsure. */
+/* A broker that confirms or answers nothing for the hold time is as good as gone: what it has is unsure. */
 static void
 check_silence(Lane *lane, Outlet *outlet)
 {
@@ -443,6 +454,8 @@ check_silence(Lane *lane, Outlet *outlet)
 
         if (oldest && lane->now_us - oldest->published_us >= lane->conf->hold_time_ms * 1000)
                 outlet_abandon(outlet, "the broker does not confirm what it was sent");
+        else if (owes_answer(lane, outlet, lane->conf->hold_time_ms * 1000))
+                outlet_abandon(outlet, "the broker does not answer");
 }
 
 bool

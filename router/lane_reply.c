@@ -6,10 +6,8 @@
  * that queue is copied to the caller: a reply relay is only one more intake, whose decision is constant.
  */
 
-#include "router/dial.h"
 #include "router/dispatch.h"
 #include "router/lane_state.h"
-#include "router/topology.h"
 
 enum { NOTE_EVERY_US = 60 * 1000 * 1000, TEND_AT_ONCE = 16 };
 
@@ -50,24 +48,16 @@ can_be_relayed(const char *name)
 static bool
 declare_reply_queue(Lane *lane, Outlet *outlet, RelayQueue *queue)
 {
-        Link *link = outlet_link(outlet);
-        g_autoptr(GError) error = NULL;
+        InquiryAnswer answer = {0};
+        InquiryResult result = lane_ask(lane, outlet, INQUIRY_REPLY, queue->name, &answer);
 
-        if (link_state(link) != LINK_UP || link_is_blocked(link) || !link_open_side(link))
+        if (result == INQUIRY_PENDING)
                 return false;
-        switch (topology_ensure_reply_queue(link_connection(link), LINK_SIDE_CHANNEL, queue->name, &error)) {
-        case TOPOLOGY_LOST:
-                link_fail(link, "%s", error->message);
-                return false;
-        case TOPOLOGY_OK:
-                queue->refused = false;
-                break;
-        default:
-                queue->refused = true;
+        queue->refused = result == INQUIRY_REFUSED;
+        if (queue->refused)
                 lane_log(lane, G_LOG_LEVEL_WARNING, NULL, "replies to %s are not copied: %s", queue->name,
-                         error->message);
-        }
-        queue->declared = link_generation(link);
+                         answer.text);
+        queue->declared = link_generation(outlet_link(outlet));
         return true;
 }
 
@@ -134,9 +124,8 @@ lane_tend_relay(Lane *lane, Flow *flow)
          * channel. */
         for (unsigned i = 0; i < TEND_AT_ONCE && (queue = relay_next_waiting(flow->relay, lane->now_us));
              i++) {
-                if (!declare_reply_queue(lane, flow->destination.outlet, queue))
-                        return;
-                relay_consume(flow->relay, queue, lane->route->prefetch);
+                if (declare_reply_queue(lane, flow->destination.outlet, queue))
+                        relay_consume(flow->relay, queue, lane->route->prefetch);
         }
 }
 

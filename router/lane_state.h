@@ -25,6 +25,7 @@
  *     lane_careful.c after a crash: one message at a time
  *     lane_recall.c  what was done although the broker does not know it
  *     lane_flow.c    clusters: queues made, parking queues passed through
+ *     lane_ask.c     what a broker says of a queue
  *     lane_evidence.c  are the queues of living clusters consumed?
  *     lane_tell.c    how its connections are, for log and statistics
  *     lane_log.c     lines about this route, its clusters and its messages
@@ -169,6 +170,16 @@ void lane_flush(Lane *lane);
 /* Takes in what the broker says of publishes. True if there was anything. */
 bool lane_collect(Lane *lane);
 
+/* ---- lane_ask.c ---- */
+
+/*
+ * Asks the broker behind that outlet about a queue. The shared broker's answer is awaited, since without it
+ * nothing goes anyway; that of a cluster's own broker comes later: PENDING until then, ask again. PENDING
+ * also while nobody can be asked.
+ */
+InquiryResult lane_ask(Lane *lane, Outlet *outlet, InquiryKind kind, const char *queue,
+                       InquiryAnswer *out_answer) G_GNUC_WARN_UNUSED_RESULT;
+
 /* ---- lane_evidence.c ---- */
 
 /* Looks, now and then, whether the cluster's queue is consumed, and warns if heartbeats tell otherwise. */
@@ -223,10 +234,6 @@ void lane_follow_view(Lane *lane);
 void lane_tend_flows(Lane *lane);
 /* Makes the queues that are missing, a portion at a time. */
 void lane_prepare_flows(Lane *lane);
-/* Looks at a queue on the outlet's broker; an absent one is empty. False: nobody can tell now, or
- * *@out_refused.
- */
-bool lane_look(Lane *lane, Outlet *outlet, const char *queue, uint32_t *out_messages, bool *out_refused);
 /* Keeps it until the pass that is about to end has ended. */
 void lane_wait(Delivery *delivery, Flow *flow, Reason reason);
 /* The parking queue of the flow of that number sends nothing more. */

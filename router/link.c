@@ -9,7 +9,7 @@
  * connection.
  *
  * A write can block for ever if the peer stops reading. link_has_room() asks the socket first, a few dozen
- * kilobytes at a time, so that this can happen only with messages larger than the send buffer.
+ * kilobytes at a time, and a message larger than that is written in pieces, as the socket takes them.
  */
 
 #include "router/link.h"
@@ -97,12 +97,13 @@ link_free(Link *link)
 }
 
 void
-link_close(Link *link)
+link_close(Link *link, int64_t until_us)
 {
-        struct timeval second = {.tv_sec = 1};
+        int64_t left_us = until_us - g_get_monotonic_time();
+        struct timeval left = {.tv_usec = CLAMP(left_us, 0, G_USEC_PER_SEC - 1)};
 
-        if (link->connection) {
-                amqp_set_rpc_timeout(link->connection, &second);
+        if (link->connection && left.tv_usec > 0) {
+                amqp_set_rpc_timeout(link->connection, &left);
                 amqp_connection_close(link->connection, AMQP_REPLY_SUCCESS);
         }
         discard(link);
@@ -249,9 +250,10 @@ link_has_room(Link *link)
 
         if (link->state != LINK_UP || link->blocked)
                 return false;
-        if (link->room_bytes > 0)
+        if (link->room_bytes > 0 && !link_is_writing(link))
                 return true;
-        if (!link_flush(link) || poll(&socket, 1, 0) < 1 || !(socket.revents & POLLOUT))
+        if (!link_flush(link) || link_is_writing(link) || poll(&socket, 1, 0) < 1 ||
+            !(socket.revents & POLLOUT))
                 return false;
         link->room_bytes = link->room_step_bytes;
         return true;
@@ -271,6 +273,12 @@ link_flush(Link *link)
         if (status != AMQP_STATUS_OK)
                 link_fail(link, "publish failed: %s", amqp_error_string2(status));
         return status == AMQP_STATUS_OK;
+}
+
+bool
+link_is_writing(const Link *link)
+{
+        return outbox_is_writing(link->outbox);
 }
 
 bool
@@ -311,19 +319,9 @@ link_send(Link *link, amqp_channel_t channel, amqp_method_number_t id, void *met
 static bool
 open_channel(Link *link, amqp_channel_t channel)
 {
-        if (!link_flush(link))
-                return false;
-        amqp_channel_open(link->connection, channel);
+        amqp_channel_open_t open = {0};
 
-        amqp_rpc_reply_t reply = amqp_get_rpc_reply(link->connection);
-
-        if (reply.reply_type == AMQP_RESPONSE_NORMAL)
-                return true;
-
-        g_autofree char *why = dial_describe_reply(reply);
-
-        link_fail(link, "cannot open a channel: %s", why);
-        return false;
+        return link_send(link, channel, AMQP_CHANNEL_OPEN_METHOD, &open);
 }
 
 bool
@@ -337,16 +335,8 @@ link_open_side(Link *link)
 bool
 link_reopen(Link *link)
 {
-        g_autoptr(GError) error = NULL;
-
         link->generation++;
-        if (!open_channel(link, LINK_CHANNEL))
-                return false;
-        if (!link->options.setup(link->connection, link->options.conf, link->options.route, &error)) {
-                link_fail(link, "%s", error->message);
-                return false;
-        }
-        return true;
+        return open_channel(link, LINK_CHANNEL);
 }
 
 /* ---- reading ---- */
@@ -355,8 +345,7 @@ static LinkEventKind
 lost(Link *link, LinkEvent *out, const char *why)
 {
         link_fail(link, "%s", why);
-        out->kind = LINK_EVENT_LOST;
-        return out->kind;
+        return out->kind = LINK_EVENT_LOST;
 }
 
 static void
@@ -374,12 +363,23 @@ on_channel_close(Link *link, const amqp_frame_t *frame, LinkEvent *out)
         amqp_channel_close_ok_t ok = {0};
 
         describe_close(out, method->reply_code, method->reply_text);
+        /* What is left of a publish there would be taken for one on the new channel. */
+        if (frame->channel == LINK_CHANNEL)
+                outbox_clear(link->outbox);
         if (!link_send(link, frame->channel, AMQP_CHANNEL_CLOSE_OK_METHOD, &ok))
                 return LINK_EVENT_LOST;
         if (frame->channel == LINK_CHANNEL)
                 return LINK_EVENT_CHANNEL_CLOSED;
         link->side_open = false;
-        return LINK_EVENT_NOTHING;
+        return LINK_EVENT_SIDE_CLOSED;
+}
+
+static LinkEventKind
+on_declared(const amqp_queue_declare_ok_t *method, LinkEvent *out)
+{
+        out->messages = method->message_count;
+        out->consumers = method->consumer_count;
+        return LINK_EVENT_DECLARED;
 }
 
 static LinkEventKind
@@ -413,6 +413,8 @@ on_method(Link *link, const amqp_frame_t *frame, LinkEvent *out)
         case AMQP_BASIC_CANCEL_OK_METHOD:
                 out->consumer = assembly_consumer(((amqp_basic_cancel_ok_t *)decoded)->consumer_tag);
                 return LINK_EVENT_CANCEL_OK;
+        case AMQP_QUEUE_DECLARE_OK_METHOD:
+                return on_declared(decoded, out);
         case AMQP_CHANNEL_CLOSE_METHOD:
                 return on_channel_close(link, frame, out);
         case AMQP_CONNECTION_BLOCKED_METHOD:
@@ -473,10 +475,8 @@ link_next(Link *link, LinkEvent *out_event)
         amqp_frame_t frame;
 
         *out_event = (LinkEvent){.kind = LINK_EVENT_NOTHING};
-        if (!link_flush(link)) {
-                out_event->kind = LINK_EVENT_LOST;
-                return LINK_EVENT_LOST;
-        }
+        if (!link_flush(link))
+                return out_event->kind = LINK_EVENT_LOST;
         while (out_event->kind == LINK_EVENT_NOTHING && may_read(link)) {
                 guard_step(link->guard);
 

@@ -47,9 +47,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Link, link_free)
 LinkState link_tick(Link *link, int64_t now_us);
 LinkState link_state(const Link *link);
 
-/* Says goodbye to the broker (at most a second), so that it requeues what is unacknowledged at once; then
- * DOWN for good. */
-void link_close(Link *link);
+/* Says goodbye to the broker, so that it requeues what is unacknowledged at once, and waits until then for
+ * its answer; then DOWN for good. */
+void link_close(Link *link, int64_t until_us);
 
 /* The connection failed: throws it away; the next one is dialled after a pause. @format says why, for people.
  */
@@ -77,17 +77,22 @@ bool link_has_room(Link *link);
 bool link_publish(Link *link, amqp_bytes_t exchange, amqp_bytes_t key,
                   const amqp_basic_properties_t *properties, amqp_bytes_t body) G_GNUC_WARN_UNUSED_RESULT;
 
-/* Writes the publishes that wait. False if the connection failed. */
+/* Writes the publishes that wait, as far as the socket takes them at once. False if the connection failed. */
 bool link_flush(Link *link);
+
+/* A publish larger than the socket takes at once is still being written: link_flush() goes on. */
+bool link_is_writing(const Link *link);
 
 /* Sends a method without waiting for an answer. False if the connection failed. */
 bool link_send(Link *link, amqp_channel_t channel, amqp_method_number_t id, void *method);
 
-/* Opens LINK_SIDE_CHANNEL, for calls that may be refused, unless it is open. False if the connection failed.
+/*
+ * Opens LINK_SIDE_CHANNEL, for what may be refused, unless it is open. Does not wait for the broker: what is
+ * sent behind it is done behind it. False if the connection failed.
  */
 bool link_open_side(Link *link) G_GNUC_WARN_UNUSED_RESULT;
 
-/* After LINK_EVENT_CHANNEL_CLOSED: opens the channel anew and sets it up. False if the connection failed. */
+/* After LINK_EVENT_CHANNEL_CLOSED: opens the channel anew, in the same way; not yet set up. */
 bool link_reopen(Link *link) G_GNUC_WARN_UNUSED_RESULT;
 
 typedef enum {
@@ -100,6 +105,8 @@ typedef enum {
         LINK_EVENT_CANCEL_OK,      /* our cancel is done: no delivery to `consumer` follows */
         LINK_EVENT_CHANNEL_CLOSED, /* by the broker; code and text; link_reopen() or link_fail() must follow
                                     */
+        LINK_EVENT_DECLARED,       /* queue.declare-ok on the side channel: messages, consumers */
+        LINK_EVENT_SIDE_CLOSED,    /* by the broker; code and text; link_open_side() opens it again */
         LINK_EVENT_LOST,           /* the link is DOWN; link_error() says why */
 } LinkEventKind;
 
@@ -109,6 +116,8 @@ typedef struct {
         int consumer;
         uint64_t tag;
         bool multiple;
+        uint32_t messages;
+        uint32_t consumers;
         uint16_t code;
         char text[160];
 } LinkEvent;

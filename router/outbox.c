@@ -4,8 +4,10 @@
  * A frame is a type, a channel, a length, that many bytes and an end mark; a publish is a method frame, a
  * header frame and as many body frames as it takes. What stands in a method or header the library encodes.
  *
- * The buffer never grows: what does not fit is sent by the library, and then costs three calls, which matter
- * little to a message of that size.
+ * The buffer never grows. The body of a message that does not fit goes in pieces through the library, which
+ * waits for the socket if it has to: so a piece is only begun when the socket takes more, which means that a
+ * third of its buffer is free. The rest stands here meanwhile: between two frames anything may be sent on
+ * another channel.
  */
 
 #include "router/outbox.h"
@@ -17,7 +19,13 @@
 
 enum { SIZE_BYTES = 65536, HEAD_BYTES = 7, END_BYTES = 1, METHOD_ID_BYTES = 4, BODY_HEAD_BYTES = 12 };
 
+enum { PIECE_BYTES = 65536, PIECES_AT_ONCE = 8 }; /* then others have their turn */
+
 struct Outbox {
+        uint8_t *rest; /* of a large body, ours; NULL: none */
+        size_t rest_bytes;
+        size_t rest_sent;
+        amqp_channel_t rest_channel;
         size_t filled;
         uint8_t bytes[SIZE_BYTES];
 };
@@ -31,28 +39,34 @@ typedef struct {
 Outbox *
 outbox_new(void)
 {
-        Outbox *outbox = g_new(Outbox, 1);
-
-        outbox->filled = 0;
-        return outbox;
+        return g_new0(Outbox, 1);
 }
 
 void
 outbox_free(Outbox *outbox)
 {
+        if (outbox)
+                outbox_clear(outbox);
         g_free(outbox);
 }
 
 void
 outbox_clear(Outbox *outbox)
 {
-        outbox->filled = 0;
+        outbox->filled = outbox->rest_bytes = outbox->rest_sent = 0;
+        g_clear_pointer(&outbox->rest, g_free);
 }
 
 bool
 outbox_is_empty(const Outbox *outbox)
 {
-        return outbox->filled == 0;
+        return outbox->filled == 0 && !outbox->rest;
+}
+
+bool
+outbox_is_writing(const Outbox *outbox)
+{
+        return outbox->rest != NULL;
 }
 
 /* ---- frames ---- */
@@ -163,6 +177,61 @@ add(Outbox *outbox, size_t frame_max, amqp_channel_t channel, amqp_basic_publish
 
 /* ---- sending ---- */
 
+static bool
+is_writable(amqp_connection_state_t connection)
+{
+        struct pollfd socket = {.fd = amqp_get_sockfd(connection), .events = POLLOUT};
+
+        return poll(&socket, 1, 0) == 1 && socket.revents & POLLOUT;
+}
+
+/* Sends so much of the body as the socket takes; returns a status of the library. */
+static int
+send_pieces(amqp_connection_state_t connection, amqp_channel_t channel, amqp_bytes_t body, size_t *out_sent)
+{
+        size_t sent = 0, frame_max = (size_t)amqp_get_frame_max(connection) - HEAD_BYTES - END_BYTES;
+        int status = AMQP_STATUS_OK;
+
+        for (unsigned i = 0; i < PIECES_AT_ONCE && sent < body.len && is_writable(connection); i++) {
+                amqp_frame_t frame = {.frame_type = AMQP_FRAME_BODY, .channel = channel};
+                size_t piece = MIN(body.len - sent, MIN(frame_max, PIECE_BYTES));
+
+                frame.payload.body_fragment =
+                    (amqp_bytes_t){.len = piece, .bytes = (uint8_t *)body.bytes + sent};
+                status = amqp_send_frame(connection, &frame);
+                if (status != AMQP_STATUS_OK)
+                        break;
+                sent += piece;
+        }
+        *out_sent = sent;
+        return status;
+}
+
+/* Method and header at once, the body as far as possible now, and the rest later. */
+static int
+begin_large(Outbox *outbox, amqp_connection_state_t connection, amqp_channel_t channel,
+            amqp_basic_publish_t *method, const amqp_basic_properties_t *properties, amqp_bytes_t body)
+{
+        amqp_frame_t header = {.frame_type = AMQP_FRAME_HEADER, .channel = channel};
+        int status = amqp_send_method(connection, channel, AMQP_BASIC_PUBLISH_METHOD, method);
+        size_t sent = 0;
+
+        header.payload.properties.class_id = AMQP_BASIC_CLASS;
+        header.payload.properties.body_size = body.len;
+        header.payload.properties.decoded = (void *)properties;
+        if (status == AMQP_STATUS_OK)
+                status = amqp_send_frame(connection, &header);
+        if (status == AMQP_STATUS_OK)
+                status = send_pieces(connection, channel, body, &sent);
+        if (status != AMQP_STATUS_OK || sent == body.len)
+                return status;
+        outbox->rest_channel = channel;
+        outbox->rest_bytes = body.len - sent;
+        outbox->rest_sent = 0;
+        outbox->rest = g_memdup2((const uint8_t *)body.bytes + sent, outbox->rest_bytes);
+        return status;
+}
+
 int
 outbox_publish(Outbox *outbox, amqp_connection_state_t connection, bool gather, amqp_channel_t channel,
                amqp_bytes_t exchange, amqp_bytes_t key, const amqp_basic_properties_t *properties,
@@ -180,7 +249,21 @@ outbox_publish(Outbox *outbox, amqp_connection_state_t connection, bool gather, 
                 return status;
         if (gather && add(outbox, frame_max, channel, &method, properties, body))
                 return AMQP_STATUS_OK;
-        return amqp_basic_publish(connection, channel, exchange, key, 1, 0, properties, body);
+        return begin_large(outbox, connection, channel, &method, properties, body);
+}
+
+static int
+flush_rest(Outbox *outbox, amqp_connection_state_t connection)
+{
+        amqp_bytes_t body = {.len = outbox->rest_bytes - outbox->rest_sent,
+                             .bytes = outbox->rest + outbox->rest_sent};
+        size_t sent;
+        int status = send_pieces(connection, outbox->rest_channel, body, &sent);
+
+        outbox->rest_sent += sent;
+        if (outbox->rest_sent == outbox->rest_bytes)
+                g_clear_pointer(&outbox->rest, g_free);
+        return status;
 }
 
 int
@@ -201,5 +284,5 @@ outbox_flush(Outbox *outbox, amqp_connection_state_t connection)
                         return AMQP_STATUS_SOCKET_ERROR;
         }
         outbox->filled = 0;
-        return AMQP_STATUS_OK;
+        return outbox->rest ? flush_rest(outbox, connection) : AMQP_STATUS_OK;
 }

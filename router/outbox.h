@@ -19,18 +19,22 @@ void outbox_free(Outbox *outbox); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Outbox, outbox_free)
 
 /*
- * A mandatory publish; returns a status of the library. It waits here for outbox_flush(), or until there is
- * no room for the next. What never has room, and everything if not @gather, is sent at once by the library.
+ * A mandatory publish, not while outbox_is_writing(); returns a status of the library. It waits here for
+ * outbox_flush(), or until there is no room for the next. What never has room, and everything if not @gather,
+ * is begun at once, and its body copied as far as the socket does not take it.
  */
 int outbox_publish(Outbox *outbox, amqp_connection_state_t connection, bool gather, amqp_channel_t channel,
                    amqp_bytes_t exchange, amqp_bytes_t key, const amqp_basic_properties_t *properties,
                    amqp_bytes_t body) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
- * Writes everything; returns a status of the library. Waits as long as the socket takes nothing, as the
- * library does: whoever minds has a watchdog. After a failure nothing may be sent any more.
+ * Writes what has gathered, and a large body as far as the socket takes it; returns a status of the library.
+ * Waits if the socket does not take what has gathered: whoever minds looks whether it is writable before the
+ * first publish, and has a watchdog. After a failure nothing may be sent any more.
  */
 int outbox_flush(Outbox *outbox, amqp_connection_state_t connection) G_GNUC_WARN_UNUSED_RESULT;
 
 void outbox_clear(Outbox *outbox);
 bool outbox_is_empty(const Outbox *outbox);
+/* The rest of a body is still to be written. */
+bool outbox_is_writing(const Outbox *outbox);

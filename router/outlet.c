@@ -15,6 +15,8 @@
 
 struct Outlet {
         Link *link;
+        Inquiries *inquiries;
+        uint64_t asked_on; /* generation of the link when the questions were asked */
         Window *window;
         Flight *alone;  /* the flight that must be the only one, or NULL */
         size_t careful; /* so many publishes still go one at a time */
@@ -56,6 +58,7 @@ outlet_new(Conf *conf, const ConfRoute *route, const char *const *urls, const Co
                                .home = home};
 
         outlet->link = link_new(&options);
+        outlet->inquiries = inquiries_new(conf->quorum);
         outlet->window = window_new();
         return outlet;
 }
@@ -66,6 +69,7 @@ outlet_free(Outlet *outlet)
         if (!outlet)
                 return;
         link_free(outlet->link);
+        inquiries_free(outlet->inquiries);
         window_free(outlet->window);
         g_free(outlet);
 }
@@ -175,6 +179,21 @@ on_returned(Outlet *outlet, Message *message)
         message_free(message);
 }
 
+/* Nobody waits for the broker here: it does one after the other, and the answers say nothing new. */
+static void
+reopen(Outlet *outlet)
+{
+        Link *link = outlet->link;
+        amqp_confirm_select_t confirms = {.nowait = 1};
+        bool same = outlet->asked_on == link_generation(link);
+
+        if (!link_reopen(link) || !link_send(link, LINK_CHANNEL, AMQP_CONFIRM_SELECT_METHOD, &confirms))
+                g_debug("the channel could not be reopened: %s", link_error(link));
+        /* Questions go through the other channel. */
+        if (same)
+                outlet->asked_on = link_generation(link);
+}
+
 /* The channel closed. With one flight in the window it is the offender; with more, nobody knows. */
 static bool
 on_channel_closed(Outlet *outlet, const LinkEvent *event, OutletEvent *out)
@@ -186,8 +205,7 @@ on_channel_closed(Outlet *outlet, const LinkEvent *event, OutletEvent *out)
         outlet->abandoning = true;
         out->code = event->code;
         g_strlcpy(out->text, event->text, sizeof(out->text));
-        if (!link_reopen(outlet->link))
-                g_debug("the channel could not be reopened: %s", link_error(outlet->link));
+        reopen(outlet);
         return hand_out(outlet, offender, OUTLET_REFUSED, out);
 }
 
@@ -214,6 +232,12 @@ outlet_next(Outlet *outlet, OutletEvent *out_event)
                 case LINK_EVENT_CHANNEL_CLOSED:
                         if (on_channel_closed(outlet, &event, out_event))
                                 return out_event->kind;
+                        break;
+                case LINK_EVENT_DECLARED:
+                        inquiries_answer(outlet->inquiries, event.messages, event.consumers);
+                        break;
+                case LINK_EVENT_SIDE_CLOSED:
+                        inquiries_refuse(outlet->inquiries, event.code, event.text);
                         break;
                 case LINK_EVENT_LOST:
                         outlet->abandoning = true;
@@ -243,4 +267,39 @@ outlet_abandon(Outlet *outlet, const char *why)
         if (link_state(outlet->link) == LINK_UP)
                 link_fail(outlet->link, "%s", why);
         outlet->abandoning = true;
+}
+
+/* ---- questions ---- */
+
+static bool
+is_answering(const Outlet *outlet)
+{
+        return outlet->asked_on == link_generation(outlet->link) && link_state(outlet->link) == LINK_UP;
+}
+
+InquiryResult
+outlet_ask(Outlet *outlet, InquiryKind kind, const char *queue, int64_t now_us, InquiryAnswer *out_answer)
+{
+        amqp_queue_declare_t method;
+        InquiryResult result;
+
+        /* A connection that is gone answers nothing more. */
+        if (!is_answering(outlet))
+                inquiries_clear(outlet->inquiries);
+        outlet->asked_on = link_generation(outlet->link);
+        if (link_state(outlet->link) != LINK_UP || link_is_blocked(outlet->link))
+                return INQUIRY_PENDING;
+        result = inquiries_ask(outlet->inquiries, kind, queue, now_us, out_answer);
+        while (link_has_room(outlet->link) && link_open_side(outlet->link) &&
+               inquiries_next(outlet->inquiries, &method)) {
+                if (!link_send(outlet->link, LINK_SIDE_CHANNEL, AMQP_QUEUE_DECLARE_METHOD, &method))
+                        break;
+        }
+        return result;
+}
+
+int64_t
+outlet_asked_us(const Outlet *outlet)
+{
+        return is_answering(outlet) ? inquiries_waiting_since_us(outlet->inquiries) : 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "router/inquiry.h"
 #include "router/ledger.h"
 #include "router/link.h"
 
@@ -61,5 +62,17 @@ Flight *outlet_oldest(const Outlet *outlet);
 
 size_t outlet_unconfirmed(const Outlet *outlet);
 
-/* Gives up on all unconfirmed publishes: outlet_next() returns each as UNSURE. The connection is dropped. */
+/*
+ * Asks the broker about a queue, as inquiries_ask(), without ever waiting: PENDING also while nothing can be
+ * asked. What was asked on a connection that was lost is asked anew. Answers come through outlet_next(). Not
+ * for a link on whose side channel somebody makes calls.
+ */
+InquiryResult outlet_ask(Outlet *outlet, InquiryKind kind, const char *queue, int64_t now_us,
+                         InquiryAnswer *out_answer) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Since when the broker owes the answer to a question; 0: it owes none. */
+int64_t outlet_asked_us(const Outlet *outlet);
+
+/* Gives up on all unconfirmed publishes and questions: outlet_next() returns each as UNSURE. The connection
+ * is dropped. */
 void outlet_abandon(Outlet *outlet, const char *why);

@@ -27,6 +27,23 @@ topology_dead_queue(const ConfRoute *route)
         return g_strdup_printf("cluster-router.%s.dead", route->name);
 }
 
+amqp_table_entry_t
+topology_quorum_argument(void)
+{
+        return (amqp_table_entry_t){
+            .key = amqp_cstring_bytes("x-queue-type"),
+            .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_cstring_bytes("quorum")}};
+}
+
+amqp_table_entry_t
+topology_reply_argument(void)
+{
+        /* A minute more than oslo.messaging gives its own queues, so that none of these is taken for ours. */
+        return (amqp_table_entry_t){
+            .key = amqp_cstring_bytes("x-expires"),
+            .value = {.kind = AMQP_FIELD_KIND_I32, .value.i32 = TOPOLOGY_REPLY_EXPIRES_MS}};
+}
+
 /* After a refusal the channel is closed: agrees to that and opens it again. */
 static TopologyResult
 recover(amqp_connection_state_t connection, amqp_channel_t channel, amqp_rpc_reply_t reply, const char *what,
@@ -47,7 +64,7 @@ recover(amqp_connection_state_t connection, amqp_channel_t channel, amqp_rpc_rep
         return TOPOLOGY_REFUSED;
 }
 
-typedef enum { QUEUE_DURABLE, QUEUE_TRANSIENT, QUEUE_LOOK } QueueKind;
+typedef enum { QUEUE_DURABLE, QUEUE_LOOK } QueueKind;
 
 static bool
 is_not_found(amqp_rpc_reply_t reply)
@@ -82,9 +99,7 @@ TopologyResult
 topology_ensure_queue(amqp_connection_state_t connection, amqp_channel_t channel, const char *queue,
                       bool quorum, uint32_t *out_messages, GError **error)
 {
-        amqp_table_entry_t type = {
-            .key = amqp_cstring_bytes("x-queue-type"),
-            .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_cstring_bytes("quorum")}};
+        amqp_table_entry_t type = topology_quorum_argument();
         amqp_table_t arguments = {.num_entries = quorum ? 1 : 0, .entries = &type};
         amqp_queue_declare_ok_t state = {0};
         g_autoptr(GError) refusal = NULL;
@@ -102,20 +117,6 @@ topology_ensure_queue(amqp_connection_state_t connection, amqp_channel_t channel
         else if (out_messages)
                 *out_messages = state.message_count;
         return result;
-}
-
-TopologyResult
-topology_ensure_reply_queue(amqp_connection_state_t connection, amqp_channel_t channel, const char *queue,
-                            GError **error)
-{
-        /* A minute more than oslo.messaging gives its own queues, so that none of these is taken for ours. */
-        amqp_table_entry_t expires = {
-            .key = amqp_cstring_bytes("x-expires"),
-            .value = {.kind = AMQP_FIELD_KIND_I32, .value.i32 = TOPOLOGY_REPLY_EXPIRES_MS}};
-        amqp_table_t arguments = {.num_entries = 1, .entries = &expires};
-        amqp_queue_declare_ok_t state;
-
-        return declare_queue(connection, channel, queue, QUEUE_TRANSIENT, &arguments, &state, error);
 }
 
 TopologyResult

@@ -30,13 +30,15 @@ TopologyResult topology_ensure_queue(amqp_connection_state_t connection, amqp_ch
                                      const char *queue, bool quorum, uint32_t *out_messages,
                                      GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* The argument that makes a queue a quorum queue. */
+amqp_table_entry_t topology_quorum_argument(void);
+
 /*
- * Makes a queue for replies on a cluster's side: not durable, gone after TOPOLOGY_REPLY_EXPIRES_MS without a
- * consumer. A queue of that name that looks otherwise is somebody else's: REFUSED.
+ * The argument of a queue for replies on a cluster's side: not durable, gone after TOPOLOGY_REPLY_EXPIRES_MS
+ * without a consumer. A queue of that name that looks otherwise is somebody else's.
  */
 enum { TOPOLOGY_REPLY_EXPIRES_MS = 31 * 60 * 1000 };
-TopologyResult topology_ensure_reply_queue(amqp_connection_state_t connection, amqp_channel_t channel,
-                                           const char *queue, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+amqp_table_entry_t topology_reply_argument(void);
 
 /* Looks at the queue without making it. */
 TopologyResult topology_look(amqp_connection_state_t connection, amqp_channel_t channel, const char *queue,

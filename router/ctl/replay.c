@@ -312,14 +312,16 @@ check_signals(Job *job)
 static void
 rest(Job *job)
 {
-        struct pollfd fds[] = {
-            {.fd = job->signal_fd, .events = POLLIN},
-            {.fd = job->home.wake_fd, .events = POLLIN},
-            {.fd = job->outlet ? link_fd(outlet_link(job->outlet)) : -1, .events = POLLIN}};
+        Link *link = job->outlet ? outlet_link(job->outlet) : NULL;
+        struct pollfd fds[] = {{.fd = job->signal_fd, .events = POLLIN},
+                               {.fd = job->home.wake_fd, .events = POLLIN},
+                               {.fd = link ? link_fd(link) : -1, .events = POLLIN}};
         uint64_t count;
 
-        if (job->outlet && link_has_buffered(outlet_link(job->outlet)))
+        if (link && link_has_buffered(link))
                 return;
+        if (link && link_is_writing(link))
+                fds[2].events |= POLLOUT;
         poll(fds, G_N_ELEMENTS(fds), SLEEP_MS);
         if (read(job->home.wake_fd, &count, sizeof(count)) < 0)
                 count = 0;

@@ -164,7 +164,7 @@ test_silence_in_the_middle_of_a_publish(void)
         fault_run_finish(&run);
 }
 
-/* A lane waits for the answers to its declares. */
+/* What is for a queue waits until the broker has answered that it is there. */
 static void
 test_silence_before_a_declare(void)
 {

@@ -3,6 +3,7 @@
 
 #include <amqp_tcp_socket.h>
 #include <glib.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -66,6 +67,18 @@ publish(Outbox *outbox, amqp_connection_state_t connection, bool gather, amqp_by
                         ==, AMQP_STATUS_OK);
 }
 
+/* Until the rest of a large body is written. */
+static void
+finish(Outbox *outbox, amqp_connection_state_t connection)
+{
+        struct pollfd socket = {.fd = amqp_get_sockfd(connection), .events = POLLOUT};
+
+        while (outbox_is_writing(outbox)) {
+                g_assert_cmpint(poll(&socket, 1, -1), ==, 1);
+                g_assert_cmpint(outbox_flush(outbox, connection), ==, AMQP_STATUS_OK);
+        }
+}
+
 /* What arrives when bodies of these lengths (the last is -1) are published. */
 static GByteArray *
 written(bool gather, const int *lengths)
@@ -79,6 +92,7 @@ written(bool gather, const int *lengths)
                 g_autofree char *text = g_strnfill((gsize)*lengths, 'b');
 
                 publish(outbox, connection, gather, body_of(text, (size_t)*lengths));
+                finish(outbox, connection);
         }
         g_assert_cmpint(outbox_flush(outbox, connection), ==, AMQP_STATUS_OK);
         g_assert_true(outbox_is_empty(outbox));
@@ -130,6 +144,35 @@ test_waits(void)
         close(peer);
 }
 
+/* Nobody reads: the caller has its thread back, and the rest is still there. */
+static void
+test_does_not_wait(void)
+{
+        enum { BYTES = 4 * 1000 * 1000 };
+        g_autoptr(Outbox) outbox = outbox_new();
+        g_autofree char *text = g_strnfill(BYTES, 'b');
+        int peer = -1, size = 300000;
+        amqp_connection_state_t connection = connect_to(&peer);
+        GThread *reader;
+        GByteArray *all;
+
+        g_assert_cmpint(setsockopt(amqp_get_sockfd(connection), SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)),
+                        ==, 0);
+        publish(outbox, connection, true, body_of(text, BYTES));
+        g_assert_true(outbox_is_writing(outbox));
+        g_assert_cmpint(outbox_flush(outbox, connection), ==, AMQP_STATUS_OK);
+        g_assert_true(outbox_is_writing(outbox));
+        memset(text, 'z', BYTES); /* it is the caller's */
+        reader = g_thread_new("reader", read_all, GINT_TO_POINTER(peer));
+        finish(outbox, connection);
+        g_assert_true(outbox_is_empty(outbox));
+        amqp_destroy_connection(connection);
+        all = g_thread_join(reader);
+        g_assert_cmpuint(all->len, >, BYTES);
+        g_assert_null(memchr(all->data, 'z', all->len));
+        g_byte_array_unref(all);
+}
+
 static void
 test_lost_peer(void)
 {
@@ -148,6 +191,7 @@ main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
         g_test_add_func("/outbox/writes-what-the-library-would-write", test_frames);
+        g_test_add_func("/outbox/does-not-wait-for-a-socket-that-takes-nothing", test_does_not_wait);
         g_test_add_func("/outbox/loses-nothing-of-what-does-not-fit", test_too_much);
         g_test_add_func("/outbox/writes-nothing-before-it-must", test_waits);
         g_test_add_func("/outbox/tells-that-the-peer-is-gone", test_lost_peer);
