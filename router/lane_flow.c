@@ -233,7 +233,8 @@ begin_pass(Lane *lane, Flow *flow)
         begin_consumer(lane, flow);
 }
 
-/* How much lies in the parking queue; UINT32_MAX if nobody can tell now. */
+/* How much lies in the parking queue; UINT32_MAX if nobody can tell now. Where the broker refuses to tell, a
+ * pass would never see its end: it is broken off. */
 static uint32_t
 look(Lane *lane, Flow *flow)
 {
@@ -249,6 +250,7 @@ look(Lane *lane, Flow *flow)
                 return 0;
         case INQUIRY_REFUSED:
                 lane_log(lane, G_LOG_LEVEL_WARNING, NULL, "%s", answer.text);
+                lane_break_pass(lane, flow);
                 break;
         case INQUIRY_PENDING:
                 break;

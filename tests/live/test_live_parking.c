@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "cluster/liveness.h"
 #include "tests/support/checker.h"
+#include "tests/support/fault_proxy.h"
 #include "tests/support/live.h"
 #include "tests/support/stage.h"
 
+#include <amqp_framing.h>
 #include <string.h>
 
 /* Messages whose cluster cannot take them wait in its parking queue, and go on in order when it can. */
@@ -14,6 +16,8 @@
 #define EAST_READY "[east]\ncluster_member_ips = e\n"
 #define EAST_DRAIN EAST_READY "state = drain\n"
 #define WEST_READY "[west]\ncluster_member_ips = w\n"
+
+enum { DEADLINE_MS = 30000 };
 
 static const char READY[] = EAST_READY WEST_READY ROUTE;
 static const char DRAIN[] = EAST_DRAIN WEST_READY ROUTE;
@@ -322,6 +326,43 @@ test_next_router_delivers_what_the_last_one_parked(void)
         checker_assert_perfect(checker);
 }
 
+/*
+ * Somebody makes the parking queue his own while the pass asks whether it is empty: nobody can tell any more,
+ * and what is new does not wait for that.
+ */
+static void
+test_pass_whose_queue_is_refused_is_broken_off(void)
+{
+        static const FaultTrigger at_end = {FAULT_DOWN, AMQP_BASIC_CANCEL_OK_METHOD, 1, FAULT_BEFORE,
+                                            FAULT_SILENCE};
+        g_autoptr(FaultProxy) proxy = NULL;
+        g_autoptr(Stage) stage = stage_new("refused-look");
+        g_autoptr(Client) owner = NULL;
+        g_autofree char *parked = NULL;
+
+        if (stage == NULL)
+                return;
+        owner = client_new(stage->url);
+        proxy = fault_proxy_new(stage->url);
+        g_free(stage->url);
+        stage->url = g_strdup(fault_proxy_url(proxy));
+        parked = stage_text(stage, "cluster-router.$N.parked.east");
+        stage_run(stage, DRAIN);
+        stage_send(stage, "$N", "east", "old");
+        stage_wait_number(stage, "$N", "parked_now", 1);
+        fault_proxy_arm(proxy, &at_end);
+        stage_reload(stage, READY);
+        g_assert_true(fault_proxy_wait_fired(proxy, DEADLINE_MS));
+        stage_expect(stage, "$N.east", "old");
+        client_delete_queue(owner, parked);
+        client_declare_exclusive(owner, parked);
+        fault_proxy_heal(proxy);
+        program_wait_line(stage->router, "RESOURCE_LOCKED", DEADLINE_MS);
+        stage_send(stage, "$N", "east", "new");
+        stage_wait_number(stage, "$N", "in", 2);
+        stage_wait_number(stage, "$N", "in_flight", 0);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -343,6 +384,8 @@ main(int argc, char **argv)
                         test_any_waits_in_the_common_queue_until_something_is_usable);
         g_test_add_func("/parking/parked-unknown-name-is-delivered-once-known",
                         test_parked_unknown_name_is_delivered_once_known);
+        g_test_add_func("/parking/pass-whose-queue-is-refused-is-broken-off",
+                        test_pass_whose_queue_is_refused_is_broken_off);
         g_test_add_func("/parking/next-router-delivers-what-the-last-one-parked",
                         test_next_router_delivers_what_the_last_one_parked);
         return g_test_run();

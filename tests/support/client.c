@@ -129,6 +129,14 @@ client_declare_queue(Client *client, const char *queue, const amqp_table_t *argu
 }
 
 void
+client_declare_exclusive(Client *client, const char *queue)
+{
+        amqp_queue_declare(client->connection, CHANNEL, amqp_cstring_bytes(queue), 0, 0, 1, 0,
+                           amqp_empty_table);
+        must(amqp_get_rpc_reply(client->connection), "declares for itself queue", queue);
+}
+
+void
 client_delete_queue(Client *client, const char *queue)
 {
         amqp_queue_delete(client->connection, CHANNEL, amqp_cstring_bytes(queue), 0, 0);

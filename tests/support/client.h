@@ -22,6 +22,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Client, client_free)
 
 /* @arguments may be NULL. */
 void client_declare_queue(Client *client, const char *queue, const amqp_table_t *arguments);
+/* It is nobody else's, and ends with this client. */
+void client_declare_exclusive(Client *client, const char *queue);
 void client_delete_queue(Client *client, const char *queue); /* fine if there is none */
 void client_purge_queue(Client *client, const char *queue);
 void client_declare_exchange(Client *client, const char *exchange, const char *type);
