@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """What one cluster notices of another whose broker is dead, blocked, full or silent.
 
-East has a broker of its own; west stays on the shared one. A round measures west twice under each fault and once
-without, one after the other: how fast a backlog of both clusters reaches west when the fault begins with it, and how
-long messages of a steady load take to west from the moment the fault begins.
+East has a broker of its own; west stays on the shared one. First the capacity of the healthy system: messages for both
+clusters are sent as fast as they are taken. A round then offers a part of that, without a fault and from the moment
+each begins: at which rate west gets its messages, and how long they take. And for information, since nothing is left
+over then: how fast a backlog of both clusters reaches west. What is for east is parked under a fault, a second write
+to the shared broker, and so costs a machine that has no time left more than the broker of east does in good health.
 """
 
 import collections
@@ -15,14 +17,16 @@ import time
 
 import pika
 
+import travelling
 from contenders import BenchError, Router
 from loads import CLUSTERS, Load, Queues, flat_body
 
 BACKLOG = 30000
 WARM_UP = 200
 PREFETCH = 500  # the router's default: what it may have fetched before it was stopped
-LOAD_PER_S = 600  # of both clusters together
+LOAD = 0.7  # of the capacity
 LOAD_S = 8
+FLAT_OUT = 1000000  # messages a second, more than anybody can send
 LOOK_S = 0.01
 STALL_S = 90
 EAST, WEST = (f"{Queues.shared}.{cluster}" for cluster in CLUSTERS)
@@ -109,39 +113,21 @@ def drain_rate(queues, router, begin, load):
     return BACKLOG / 2 / (time.monotonic() - started)
 
 
-def send_steadily(url):
-    """Both clusters in turn, each with the moment of its sending in its body."""
-    connection = pika.BlockingConnection(pika.URLParameters(url))
-    channel = connection.channel()
-    properties = pika.BasicProperties(delivery_mode=2)
-    started = time.monotonic()
-    for number in range(LOAD_PER_S * LOAD_S):
-        connection.process_data_events(0)
-        time.sleep(max(0, started + number / LOAD_PER_S - time.monotonic()))
-        body = {"cluster": CLUSTERS[number % len(CLUSTERS)], "sent": time.monotonic()}
-        channel.basic_publish("", Queues.shared, json.dumps(body), properties)
-    connection.close()
+def travel(bench, per_s, count):
+    """(messages per second of west, their 99th percentile in ms) while so many are sent in all."""
+    found = travelling.journeys(bench, Queues.shared, WEST, count, per_s, CLUSTERS)
+    arrived, took = zip(*found)
+    return len(found) / (max(arrived) - min(arrived)) * 1e6, travelling.percentile(took, 0.99) / 1000
 
 
-def p99_ms(url, begin):
-    """Of the way to west, over all messages of the steady load."""
-    connection = pika.BlockingConnection(pika.URLParameters(url))
-    channel = connection.channel()
-    sender = threading.Thread(target=send_steadily, args=(url,))
+def under_load(bench, begin, per_s):
+    """The same from the moment the fault begins."""
     fault = threading.Thread(target=begin)
-    took = []
-    sender.start()
     fault.start()
-    for _, _, body in channel.consume(WEST, auto_ack=True, inactivity_timeout=STALL_S):
-        if body is None:
-            raise BenchError(f"only {len(took)} messages have reached west, and for {STALL_S} s no more")
-        took.append((time.monotonic() - json.loads(body)["sent"]) * 1000)
-        if len(took) == LOAD_PER_S * LOAD_S // 2:
-            break
-    sender.join()
-    fault.join()
-    connection.close()
-    return sorted(took)[int(len(took) * 0.99)]
+    try:
+        return travel(bench, per_s, per_s * LOAD_S // len(CLUSTERS))
+    finally:
+        fault.join()
 
 
 class Isolation:
@@ -150,6 +136,7 @@ class Isolation:
     def __init__(self, bench, east):
         self.bench = bench
         self.east = east
+        self.per_s = 0  # what is offered, of both clusters
         self.load = Load("512 B, classic", "flat", "classic", BACKLOG, [flat_body(name, 512) for name in CLUSTERS])
 
     def delete_all(self):
@@ -174,13 +161,20 @@ class Isolation:
             fault.end(self.east)
             router.stop()
 
+    def capacity(self):
+        """Messages per second of both clusters together, when all is well."""
+        west, _ = self.under(HEALTHY, lambda router, begin: travel(self.bench, FLAT_OUT, BACKLOG // 2))
+        return west * len(CLUSTERS)
+
     def once(self, fault):
-        """(messages per second, 99th percentile in ms) of west."""
-        rate = self.under(fault, lambda router, begin: drain_rate(self.bench.queues, router, begin, self.load))
-        return rate, self.under(fault, lambda _, begin: p99_ms(self.bench.rabbit.url, begin))
+        """(messages per second, 99th percentile in ms, messages per second of a backlog) of west."""
+        rate, p99 = self.under(fault, lambda router, begin: under_load(self.bench, begin, self.per_s))
+        return rate, p99, self.under(fault, lambda router, begin:
+                                     drain_rate(self.bench.queues, router, begin, self.load))
 
     def rounds(self, count):
-        """{name: [(rate, p99) of each round]}"""
+        """{name: [what once() finds, of each round]}"""
+        self.per_s = int(LOAD * self.capacity())
         return {fault.name: found for fault, found in
                 zip((HEALTHY, *FAULTS), zip(*([self.once(fault) for fault in (HEALTHY, *FAULTS)]
                                               for _ in range(count))))}
@@ -188,15 +182,19 @@ class Isolation:
 
 def isolation(bench):
     """West's rate and latency while east's broker is in trouble, as ratios to those of the same round without."""
-    rounds = Isolation(bench, bench.east).rounds(bench.rounds)
-    print("\nWest while the broker of east is in trouble (medians of the rounds; ratios to healthy)")
-    print(f"{'':<12}{'msg/s':>9}{'ratio':>8}{'p99 ms':>9}{'ratio':>8}")
+    test = Isolation(bench, bench.east)
+    rounds = test.rounds(bench.rounds)
+    print(f"\nWest while the broker of east is in trouble (medians of the rounds; ratios to healthy), at "
+          f"{test.per_s} messages/s of both,\n{LOAD:.0%} of what the healthy system carries; last a backlog, for "
+          "information")
+    print(f"{'':<12}{'msg/s':>9}{'ratio':>8}{'p99 ms':>9}{'ratio':>8}{'backlog/s':>12}{'ratio':>8}")
     for name, found in rounds.items():
-        rate, p99 = (statistics.median(figures) for figures in zip(*found))
-        rate_ratio, p99_ratio = (statistics.median(mine / well for mine, well in zip(*pair)) for pair in
-                                 zip(zip(*found), zip(*rounds["healthy"])))
-        print(f"{name:<12}{rate:>9.0f}{rate_ratio:>8.2f}{p99:>9.2f}{p99_ratio:>8.2f}", flush=True)
+        rate, p99, backlog = (statistics.median(figures) for figures in zip(*found))
+        rate_ratio, p99_ratio, backlog_ratio = (statistics.median(mine / well for mine, well in zip(*pair)) for pair in
+                                                zip(zip(*found), zip(*rounds["healthy"])))
+        print(f"{name:<12}{rate:>9.0f}{rate_ratio:>8.2f}{p99:>9.2f}{p99_ratio:>8.2f}{backlog:>12.0f}"
+              f"{backlog_ratio:>8.2f}", flush=True)
         if name != "healthy":
             bench.goals.at_least(f"east {name}: west's messages/s, to healthy", rate_ratio, 0.9)
             bench.goals.at_most(f"east {name}: west's p99, to healthy", p99_ratio, 2)
-    return rounds
+    return {"per_s": test.per_s, **rounds}

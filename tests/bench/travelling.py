@@ -6,18 +6,24 @@ import statistics
 import loads
 from contenders import Router
 
-COUNT = 3000  # messages of each way in each round, one each millisecond
+COUNT = 3000  # messages of each way in each round
+PER_S = 1000
 
 
 def percentile(numbers, share):
     return sorted(numbers)[int(len(numbers) * share)]
 
 
+def journeys(bench, first, last, count, per_s, clusters):
+    """When each message has arrived in the queue @last, and how long it took from @first, in microseconds. So many a
+    second are sent to the clusters in turn; @last is of the last of them, and @count are for that."""
+    text = bench.program("latency", bench.rabbit.url, first, last, str(count), str(per_s), *clusters)
+    return [tuple(map(int, line.split())) for line in text.splitlines()]
+
+
 def travel(bench, first):
     """The microseconds of each message from that queue to the one of the first cluster."""
-    output = bench.queues.outputs[0]
-    text = bench.program("latency", bench.rabbit.url, first, output, str(COUNT), loads.CLUSTERS[0])
-    return [int(line) for line in text.split()]
+    return [took for _, took in journeys(bench, first, bench.queues.outputs[0], COUNT, PER_S, loads.CLUSTERS[:1])]
 
 
 def latency(bench):
