@@ -361,6 +361,7 @@ build(Lane *lane)
         lane->flows = g_ptr_array_new_with_free_func((GDestroyNotify)flow_free);
         lane->flow_names = g_hash_table_new(g_str_hash, g_str_equal);
         lane->queues = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_queue_target);
+        lane->refusals = refusals_new();
         lane->stalled = g_ptr_array_new();
         lane->host_queues = lane->number == 0 ? host_queues_new(lane->route) : NULL;
         lane->host_intakes = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)intake_free);
@@ -442,6 +443,7 @@ lane_free(Lane *lane)
         while (!g_queue_is_empty(&lane->kept))
                 delivery_free(g_queue_peek_head(&lane->kept));
         recall_free(lane->recall);
+        refusals_free(lane->refusals);
         publication_free(lane->publication);
         envelope_reader_free(lane->reader);
         g_string_free(lane->scratch, TRUE);

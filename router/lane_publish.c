@@ -16,6 +16,39 @@ enum { SILENCE_US = 1000 * 1000 };
 
 /* ---- towards the broker ---- */
 
+/*
+ * It came from the parking queue and keeps its place there: behind what is parked meanwhile it would lose its
+ * order. Only a windowful does, so that a pass gets to what lies behind it; and who counts attempts needs
+ * them written into the message.
+ */
+static bool
+can_stay(const Lane *lane, const Delivery *delivery, const Flow *flow)
+{
+        return flow->passing && delivery->origin == flow && !flow_is_common(flow) &&
+               lane->route->max_attempts == 0 && flow->aside.length < lane->route->prefetch;
+}
+
+/* Its own place does not exist, or not for us; others of its cluster may: it is parked alone. */
+static void
+park_alone(Lane *lane, Delivery *delivery, Reason reason)
+{
+        Flow *flow = delivery->target->flow ? delivery->target->flow : lane->common;
+
+        if (lane->route->max_attempts > 0 && delivery->provenance.attempt >= lane->route->max_attempts) {
+                lane_bury(lane, delivery, reason);
+                return;
+        }
+        flow->failing = true;
+        if (can_stay(lane, delivery, flow)) {
+                delivery_hold(delivery, &flow->aside);
+                return;
+        }
+        lane_log_message(lane, delivery, reason, "a message is parked alone");
+        if (!flow->passing && !flow->wants_pass)
+                flow_want_pass(flow, backoff_next_ms(&flow->backoff), lane->now_us);
+        lane_park(lane, delivery, flow, reason);
+}
+
 static void
 publish(Lane *lane, Delivery *delivery, bool bare)
 {
@@ -26,6 +59,11 @@ publish(Lane *lane, Delivery *delivery, bool bare)
 
         if (!target_address(target, delivery, lane->route, lane->scratch, &exchange, &key)) {
                 lane_bury(lane, delivery, REASON_UNROUTABLE);
+                return;
+        }
+        if (target->kind == TARGET_DESTINATION &&
+            refusals_hold(lane->refusals, target->outlet, exchange, lane->now_us)) {
+                park_alone(lane, delivery, REASON_UNROUTABLE);
                 return;
         }
         delivery_unhold(delivery);
@@ -277,39 +315,6 @@ on_confirmed(Lane *lane, Delivery *delivery)
         lane_settle(lane, delivery, delivery->reason);
 }
 
-/*
- * It came from the parking queue and keeps its place there: behind what is parked meanwhile it would lose its
- * order. Only a windowful does, so that a pass gets to what lies behind it; and who counts attempts needs
- * them written into the message.
- */
-static bool
-can_stay(const Lane *lane, const Delivery *delivery, const Flow *flow)
-{
-        return flow->passing && delivery->origin == flow && !flow_is_common(flow) &&
-               lane->route->max_attempts == 0 && flow->aside.length < lane->route->prefetch;
-}
-
-/* Its own place does not exist, or not for us; others of its cluster may: it is parked alone. */
-static void
-park_alone(Lane *lane, Delivery *delivery, Reason reason)
-{
-        Flow *flow = delivery->target->flow ? delivery->target->flow : lane->common;
-
-        if (lane->route->max_attempts > 0 && delivery->provenance.attempt >= lane->route->max_attempts) {
-                lane_bury(lane, delivery, reason);
-                return;
-        }
-        flow->failing = true;
-        if (can_stay(lane, delivery, flow)) {
-                delivery_hold(delivery, &flow->aside);
-                return;
-        }
-        lane_log_message(lane, delivery, reason, "a message is parked alone");
-        if (!flow->passing && !flow->wants_pass)
-                flow_want_pass(flow, backoff_next_ms(&flow->backoff), lane->now_us);
-        lane_park(lane, delivery, flow, reason);
-}
-
 static void
 try_later(Lane *lane, Delivery *delivery)
 {
@@ -343,13 +348,15 @@ on_returned(Lane *lane, Delivery *delivery)
 }
 
 /*
- * The exchange is not there, or not for us. If all messages of the cluster go to that one, there is no use in
- * trying each: every try closes the channel and makes a windowful of possible duplicates.
+ * The exchange is not there, or not for us. There is no use in trying each message that goes to that one:
+ * every try closes the channel and makes a windowful of possible duplicates. These are all of the cluster, or
+ * those that name it.
  */
 static void
 park_refused(Lane *lane, Delivery *delivery, uint16_t code)
 {
         Target *target = delivery->target;
+        amqp_bytes_t exchange, key;
         bool all = code == AMQP_NOT_FOUND || code == AMQP_ACCESS_REFUSED;
 
         if (all && target->kind == TARGET_DESTINATION && target_name_is_fixed(target->exchange)) {
@@ -359,6 +366,9 @@ park_refused(Lane *lane, Delivery *delivery, uint16_t code)
                         lane_hand_back(lane, delivery);
                         return;
                 }
+        } else if (code == AMQP_NOT_FOUND &&
+                   target_address(target, delivery, lane->route, lane->scratch, &exchange, &key)) {
+                refusals_note(lane->refusals, target->outlet, exchange, lane->now_us);
         }
         park_alone(lane, delivery, REASON_UNROUTABLE);
 }

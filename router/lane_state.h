@@ -11,6 +11,7 @@
 #include "router/outlet.h"
 #include "router/publication.h"
 #include "router/recall.h"
+#include "router/refusals.h"
 #include "router/relay.h"
 #include "router/reply_book.h"
 #include "router/target.h"
@@ -79,6 +80,7 @@ struct Lane {
         GHashTable *queues; /* policy queue -> Target * */
         HostQueues *host_queues;  /* of dead hosts, or NULL: first lane only */
         GHashTable *host_intakes; /* Outlet * -> Intake *, its broker's; made when first needed */
+        Refusals *refusals;       /* exchanges that were not there */
         GPtrArray *stalled;       /* of Target * that hold messages */
         GArray *sockets;          /* of struct pollfd, to sleep on */
         unsigned look_cursor;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/support/checker.h"
+#include "tests/support/live.h"
 #include "tests/support/stage.h"
 
 /* Destinations that are missing, or full: what is for them is parked, and the other clusters go on. */
@@ -9,6 +10,8 @@
         "prefetch = 100\n"
 #define EAST_READY "[east]\ncluster_member_ips = e\n"
 #define WEST_READY "[west]\ncluster_member_ips = w\n"
+
+enum { DEADLINE_MS = 30000, MESSAGES = 400 };
 
 static const char *const BOTH[] = {"east", "west", NULL};
 
@@ -138,6 +141,41 @@ test_missing_exchange_parks_only_its_own(void)
         g_assert_cmpuint(checker_verdict(checker).delivered, ==, 60);
 }
 
+/* So often have messages been taken out of the parking queue in vain. */
+static bool
+all_have_come_back(void *data)
+{
+        return stage_number(data, "$N", "redelivered") >= MESSAGES;
+}
+
+/* Each try closes the channel that all clusters share, and after it everything goes one by one for a while.
+ */
+static void
+test_missing_exchange_with_a_name_from_messages_is_not_tried_with_each(void)
+{
+        g_autoptr(Stage) stage = stage_new("missing-often");
+        g_autoptr(Checker) checker = NULL;
+        g_autofree char *west = NULL;
+        g_autofree char *exchange = NULL;
+
+        if (stage == NULL)
+                return;
+        west = stage_text(stage, "$N.west");
+        exchange = stage_text(stage, "$N.$N.west");
+        client_declare_exchange(stage->client, exchange, "topic");
+        client_declare_queue(stage->client, west, NULL);
+        client_bind(stage->client, west, exchange, "#");
+        stage_run(stage, "retry_max = 300ms\n" EAST_READY WEST_READY
+                         "[route:$N]\nqueue = $N\nprefetch = 20\ncluster_from = header:cluster\n"
+                         "destination = exchange:$N.{key}.{cluster}/{key}\n");
+        checker = checker_new(stage->url, stage->name);
+        checker_send(checker, BOTH, 2 * MESSAGES);
+        stage_wait_number(stage, "$N", "clusters/west/delivered", MESSAGES);
+        g_assert_true(live_wait(DEADLINE_MS, all_have_come_back, stage));
+        g_assert_cmpint(stage_number(stage, "$N", "republished"), <, MESSAGES);
+        stage_wait_number(stage, "$N", "parked_now", MESSAGES);
+}
+
 /* As many as a pass takes at once: it may not wait for them to be the only ones left. */
 static void
 test_windowful_of_unroutable_does_not_stop_a_pass_under_load(void)
@@ -187,6 +225,8 @@ main(int argc, char **argv)
                         test_full_queue_holds_then_parks_then_delivers);
         g_test_add_func("/refused/missing-exchange-parks-only-its-own",
                         test_missing_exchange_parks_only_its_own);
+        g_test_add_func("/refused/missing-exchange-with-a-name-from-messages-is-not-tried-with-each",
+                        test_missing_exchange_with_a_name_from_messages_is_not_tried_with_each);
         g_test_add_func("/refused/windowful-of-unroutable-does-not-stop-a-pass-under-load",
                         test_windowful_of_unroutable_does_not_stop_a_pass_under_load);
         return g_test_run();
