@@ -227,7 +227,8 @@ begin_pass(Lane *lane, Flow *flow)
 {
         if (link_state(intake_link(lane->parking)) != LINK_UP || !lane_check_parking(lane, flow))
                 return;
-        if (flow->has_destination && !outlet_is_ready(flow->destination.outlet, false))
+        if (flow->has_destination && (!outlet_is_ready(flow->destination.outlet, false) ||
+                                      lane_is_out_of_order(lane, &flow->destination)))
                 return;
         flow_begin_pass(flow, lane->view, lane->now_us, lane->now_unix_ms);
         begin_consumer(lane, flow);

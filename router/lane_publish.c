@@ -12,7 +12,7 @@
 #include <amqp_framing.h>
 #include <string.h>
 
-enum { SILENCE_US = 1000 * 1000 };
+enum { SILENCE_US = 1000 * 1000, SLOW_US = 50 * 1000 };
 
 /* ---- towards the broker ---- */
 
@@ -103,6 +103,13 @@ try_publish(Lane *lane, Delivery *delivery)
         return true;
 }
 
+/* It keeps waiting what others need room for. */
+static bool
+is_crowded(const Lane *lane, const Target *target)
+{
+        return target->held.length > lane->route->prefetch / 4;
+}
+
 /*
  * A destination that takes nothing may not use up the window of all others: it keeps a quarter of it waiting,
  * for the hold time, and then what is for it is parked.
@@ -110,10 +117,10 @@ try_publish(Lane *lane, Delivery *delivery)
 static void
 check_patience(Lane *lane, Target *target)
 {
-        bool too_many = target->held.length > lane->route->prefetch / 4;
         bool too_long = lane->now_us - target->trouble_us >= lane->conf->hold_time_ms * 1000;
 
-        if (target->kind == TARGET_DESTINATION && target->trouble_us != 0 && (too_long || too_many))
+        if (target->kind == TARGET_DESTINATION && target->trouble_us != 0 &&
+            (too_long || is_crowded(lane, target)))
                 lane_give_up(lane, target->flow);
 }
 
@@ -231,13 +238,15 @@ owes_answer(const Lane *lane, const Outlet *outlet, int64_t time_us)
         return asked_us != 0 && lane->now_us - asked_us >= time_us;
 }
 
-/* Its own broker is away, does not answer, or confirms nothing although it has as much as it may have, or as
- * its socket takes.
+/*
+ * Its own broker is away, does not answer, or confirms nothing although it has as much as it may have, or as
+ * its socket takes. How long that may last depends on whether others have to wait meanwhile.
  */
-static bool
-is_out_of_order(const Lane *lane, const Target *target)
+bool
+lane_is_out_of_order(const Lane *lane, const Target *target)
 {
         bool takes = !is_full(lane, target) && outlet_is_ready(target->outlet, false);
+        int64_t patience_us = is_crowded(lane, target) ? SLOW_US : SILENCE_US;
         Link *link = outlet_link(target->outlet);
         const Delivery *oldest = (const Delivery *)outlet_oldest(target->outlet);
 
@@ -246,7 +255,7 @@ is_out_of_order(const Lane *lane, const Target *target)
         if (link_state(link) != LINK_UP || link_is_blocked(link) ||
             owes_answer(lane, target->outlet, SILENCE_US))
                 return true;
-        return !takes && oldest && lane->now_us - oldest->published_us >= SILENCE_US;
+        return !takes && oldest && lane->now_us - oldest->published_us >= patience_us;
 }
 
 void
@@ -255,7 +264,7 @@ lane_flush(Lane *lane)
         for (unsigned i = 0; i < lane->stalled->len;) {
                 Target *target = g_ptr_array_index(lane->stalled, i);
 
-                if (target->trouble_us == 0 && is_out_of_order(lane, target))
+                if (target->trouble_us == 0 && lane_is_out_of_order(lane, target))
                         target->trouble_us = lane->now_us;
                 check_patience(lane, target);
                 flush_target(lane, target);

@@ -167,6 +167,8 @@ void lane_release_waiting(Lane *lane, Flow *flow);
 void lane_bury(Lane *lane, Delivery *delivery, Reason reason);
 /* What is new for this flow is parked from now on, because its destination takes nothing. */
 void lane_give_up(Lane *lane, Flow *flow);
+/* Nothing gets through to it just now: a cluster's own broker is away, blocked or silent. */
+bool lane_is_out_of_order(const Lane *lane, const Target *target);
 /* Publishes what waits, as far as possible. */
 void lane_flush(Lane *lane);
 /* Takes in what the broker says of publishes. True if there was anything. */
