@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "cluster/liveness_poll.h"
 #include "cluster/redis_link.h"
 #include "cluster/view.h"
 
@@ -29,32 +30,11 @@ bool liveness_send_heartbeat(Liveness *liveness, const char *cluster, const char
 bool liveness_goodbye(Liveness *liveness, const char *cluster, const char *host,
                       GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* One member as a poll found it. */
-typedef struct {
-        char *name;
-        bool configured; /* member by the config file */
-        bool registered; /* member by the set in redis */
-        bool alive;      /* its heartbeat key exists and will expire */
-} LivenessHost;
-
-/* One cluster: what to ask for goes in, what was found comes out. */
-typedef struct {
-        char *name;
-        GPtrArray *hosts;    /* of LivenessHost *; after a poll sorted by name and all members */
-        bool known;          /* false: redis gave no usable answer for this cluster; nothing was learnt */
-        bool counts_missing; /* the two counts are not in redis, as after a flush */
-        int64_t host_num;    /* the counts as they stand in redis, -1 if missing or no number */
-        int64_t up_host_num;
-} LivenessCluster;
-
-/* @members (NULL-terminated, or NULL): those of the config file. */
-LivenessCluster *liveness_cluster_new(const char *name, const char *const *members);
-void liveness_cluster_free(LivenessCluster *cluster); /* NULL is fine */
-
 /*
- * Reads the members and heartbeats of all @clusters (of LivenessCluster *). False: nothing is known of any.
- * What is odd but does not stop the poll (a key of the wrong type, a heartbeat that never expires, an illegal
- * name) is appended to @warnings (of char *), the same text every time it is seen.
+ * Reads the members and heartbeats of all @clusters (of LivenessCluster *), cheapest for those of the poll
+ * before. False: nothing is known of any; the next poll begins with new ones. What is odd but does not stop
+ * the poll (a key of the wrong type, a heartbeat that never expires, an illegal name) is appended to
+ * @warnings (of char *), the same text every time it is seen.
  */
 bool liveness_check_hosts(Liveness *liveness, GPtrArray *clusters, GPtrArray *warnings,
                           GError **error) G_GNUC_WARN_UNUSED_RESULT;

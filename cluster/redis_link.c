@@ -122,6 +122,12 @@ redis_link_send(RedisLink *link, const char *format, ...)
         va_end(arguments);
 }
 
+void
+redis_link_send_text(RedisLink *link, const char *text, size_t length)
+{
+        redisAppendFormattedCommand(link->context, text, length);
+}
+
 static bool
 is_outage(const redisReply *reply)
 {

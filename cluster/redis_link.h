@@ -29,6 +29,8 @@ const char *redis_link_run_id(RedisLink *link, GError **error);
 /* Queues a command (hiredis format: %b takes pointer and size_t); sent by the next receive. Needs an open
  * link. */
 void redis_link_send(RedisLink *link, const char *format, ...);
+/* The same with one or more commands that are written in redis' protocol already. */
+void redis_link_send_text(RedisLink *link, const char *text, size_t length);
 
 /*
  * The reply to the oldest command not answered yet: free it with freeReplyObject(). It may be an error reply

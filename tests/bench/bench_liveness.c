@@ -7,7 +7,7 @@
 
 /*
  * Fills a redis with heartbeats, sent as agents send them, one after the other on one connection; then polls
- * all clusters as the router's registry does.
+ * all clusters again and again as the router's registry does.
  *
  *     bench_liveness URL HOSTS POLLS CLUSTER...
  *
@@ -52,29 +52,22 @@ count_alive(const GPtrArray *clusters)
 {
         unsigned alive = 0;
 
-        for (unsigned i = 0; i < clusters->len; i++) {
-                const LivenessCluster *cluster = clusters->pdata[i];
-
-                for (unsigned j = 0; j < cluster->hosts->len; j++)
-                        alive += ((const LivenessHost *)cluster->hosts->pdata[j])->alive;
-        }
+        for (unsigned i = 0; i < clusters->len; i++)
+                alive += ((const LivenessCluster *)clusters->pdata[i])->alive;
         return alive;
 }
 
 static void
-poll_all(Liveness *liveness, char **names, unsigned n_clusters, unsigned hosts)
+poll_all(Liveness *liveness, GPtrArray *clusters, unsigned hosts)
 {
-        g_autoptr(GPtrArray) clusters = g_ptr_array_new_with_free_func((GDestroyNotify)liveness_cluster_free);
         g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
         g_autoptr(GError) error = NULL;
         int64_t began_us = g_get_monotonic_time();
 
-        for (unsigned i = 0; i < n_clusters; i++)
-                g_ptr_array_add(clusters, liveness_cluster_new(names[i], NULL));
         if (!liveness_check_hosts(liveness, clusters, warnings, &error))
                 fail("poll", error);
         printf("poll %.6f\n", since_s(began_us));
-        if (count_alive(clusters) < n_clusters * hosts || warnings->len > 0)
+        if (count_alive(clusters) < clusters->len * hosts || warnings->len > 0)
                 fail("poll", NULL);
         liveness_write_counts(liveness, clusters, warnings);
 }
@@ -95,13 +88,16 @@ main(int argc, char **argv)
 
         uint64_t hosts, polls;
         unsigned clusters = (unsigned)argc - 4;
+        g_autoptr(GPtrArray) polled = g_ptr_array_new_with_free_func((GDestroyNotify)liveness_cluster_free);
 
         if (!g_ascii_string_to_unsigned(argv[2], 10, 1, 250, &hosts, &error) ||
             !g_ascii_string_to_unsigned(argv[3], 10, 0, 10000, &polls, &error))
                 fail("HOSTS or POLLS", error);
 
         beat_all(liveness, argv + 4, clusters, (unsigned)hosts);
+        for (unsigned i = 0; i < clusters; i++)
+                g_ptr_array_add(polled, liveness_cluster_new(argv[4 + i], NULL));
         for (uint64_t i = 0; i < polls; i++)
-                poll_all(liveness, argv + 4, clusters, (unsigned)hosts);
+                poll_all(liveness, polled, (unsigned)hosts);
         return 0;
 }

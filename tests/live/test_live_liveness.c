@@ -87,22 +87,29 @@ beat(Setup *setup, const char *cluster, const char *host)
         g_assert_true(fine);
 }
 
+/* Polls again, with what the poll before left. */
+static void
+check_again(Setup *setup)
+{
+        g_autoptr(GError) error = NULL;
+        g_clear_pointer(&setup->warnings, g_ptr_array_unref);
+        setup->warnings = g_ptr_array_new_with_free_func(g_free);
+        bool fine = liveness_check_hosts(setup->liveness, setup->clusters, setup->warnings, &error);
+        g_assert_no_error(error);
+        g_assert_true(fine);
+        liveness_write_counts(setup->liveness, setup->clusters, setup->warnings);
+}
+
 /* Polls east with members e1, e2 and west with none in the file. */
 static void
 check(Setup *setup)
 {
         static const char *const members[] = {"e1", "e2", NULL};
-        g_autoptr(GError) error = NULL;
         g_clear_pointer(&setup->clusters, g_ptr_array_unref);
-        g_clear_pointer(&setup->warnings, g_ptr_array_unref);
         setup->clusters = g_ptr_array_new_with_free_func((GDestroyNotify)liveness_cluster_free);
-        setup->warnings = g_ptr_array_new_with_free_func(g_free);
         g_ptr_array_add(setup->clusters, liveness_cluster_new("east", members));
         g_ptr_array_add(setup->clusters, liveness_cluster_new("west", NULL));
-        bool fine = liveness_check_hosts(setup->liveness, setup->clusters, setup->warnings, &error);
-        g_assert_no_error(error);
-        g_assert_true(fine);
-        liveness_write_counts(setup->liveness, setup->clusters, setup->warnings);
+        check_again(setup);
 }
 
 /* "e1:c-a e2:cr-": name, configured, registered, alive. */
@@ -158,6 +165,69 @@ test_a_heartbeat_registers_and_expires(void)
         meddle(&setup, "DEL east_e1");
         check(&setup);
         assert_cluster(&setup, 0, "e1:cr- e2:c--");
+}
+
+static void
+assert_changed(Setup *setup, bool east, bool west)
+{
+        check_again(setup);
+        g_assert_cmpint(((LivenessCluster *)setup->clusters->pdata[0])->changed, ==, east);
+        g_assert_cmpint(((LivenessCluster *)setup->clusters->pdata[1])->changed, ==, west);
+}
+
+static void
+test_a_poll_tells_what_is_new_since_the_one_before(void)
+{
+        g_auto(Setup) setup;
+        if (!setup_init(&setup))
+                return;
+        beat(&setup, "east", "e1");
+        beat(&setup, "west", "w1");
+        check(&setup);
+        assert_changed(&setup, true, true); /* the counts are there now */
+        beat(&setup, "west", "w1");
+        assert_changed(&setup, false, false);
+        beat(&setup, "west", "w2");
+        beat(&setup, "west", "w0");
+        assert_changed(&setup, false, true);
+        assert_cluster(&setup, 1, "w0:-ra w1:-ra w2:-ra");
+        assert_command(&setup, "GET west_up_host_num", "3");
+        meddle(&setup, "DEL east_e1");
+        assert_changed(&setup, true, false);
+        assert_cluster(&setup, 0, "e1:cr- e2:c--");
+        assert_command(&setup, "GET east_up_host_num", "0");
+        g_assert_true(liveness_goodbye(setup.liveness, "west", "w1", NULL));
+        g_assert_true(liveness_goodbye(setup.liveness, "east", "e1", NULL));
+        assert_changed(&setup, true, true);
+        assert_cluster(&setup, 0, "e1:c-- e2:c--");
+        assert_cluster(&setup, 1, "w0:-ra w2:-ra");
+        meddle(&setup, "DEL west_set");
+        meddle(&setup, "SET west_set oops");
+        assert_changed(&setup, false, true);
+        assert_cluster(&setup, 1, "unknown");
+        assert_warned(&setup, "west_set");
+        assert_changed(&setup, false, false);
+        meddle(&setup, "DEL west_set");
+        assert_changed(&setup, false, true);
+        assert_cluster(&setup, 1, "");
+}
+
+static void
+test_illegal_members_are_warned_of_at_every_poll(void)
+{
+        g_auto(Setup) setup;
+        if (!setup_init(&setup))
+                return;
+        beat(&setup, "west", "w1");
+        meddle(&setup, "SADD west_set a_b");
+        meddle(&setup, "SET west_w2 1");
+        meddle(&setup, "SADD west_set w2");
+        check(&setup);
+        check_again(&setup);
+        assert_cluster(&setup, 1, "w1:-ra w2:-r-");
+        g_assert_cmpuint(setup.warnings->len, ==, 2);
+        assert_warned(&setup, "\"a_b\"");
+        assert_warned(&setup, "west_w2");
 }
 
 static void
@@ -367,6 +437,8 @@ main(int argc, char **argv)
         g_test_init(&argc, &argv, NULL);
 #define TEST(name, function) g_test_add_func("/liveness/" name, test_##function)
         TEST("a-heartbeat-registers-and-expires", a_heartbeat_registers_and_expires);
+        TEST("a-poll-tells-what-is-new-since-the-one-before", a_poll_tells_what_is_new_since_the_one_before);
+        TEST("illegal-members-are-warned-of-at-every-poll", illegal_members_are_warned_of_at_every_poll);
         TEST("goodbye-leaves-nothing", goodbye_leaves_nothing);
         TEST("counts-are-kept-true", counts_are_kept_true);
         TEST("a-key-without-ttl-proves-nothing", a_key_without_ttl_proves_nothing);
