@@ -16,41 +16,24 @@
 typedef struct {
         Table *table;
         json_t *rows;
-        RedisLink *link; /* NULL: no times to live */
         const Conf *conf;
-        const json_t *known; /* /api/v1/clusters of the router, or NULL */
+        GHashTable *known; /* cluster -> its hosts as /api/v1/clusters has them; empty if no router answers */
 } Listing;
 
 /* What only a router knows, who has looked for longer. */
 static const char *const known_keys[] = {"since_s", "flaps_last_hour", "evidence"};
 
-/* Milliseconds until its heartbeat expires; negative if it has none or nobody can tell. */
-static int64_t
-ask_ttl_ms(RedisLink *link, const char *cluster, const char *host)
-{
-        if (link == NULL || !redis_link_open(link, NULL))
-                return -1;
-        redis_link_send(link, "PTTL %s_%s", cluster, host);
-        g_autoptr(redisReply) reply = redis_link_receive(link, NULL);
-        return reply && reply->type == REDIS_REPLY_INTEGER ? reply->integer : -1;
-}
-
 /* What the router knows of that host, or NULL. */
 static const json_t *
-find_known(const json_t *clusters, const char *cluster, const char *host)
+find_known(const json_t *hosts, const char *host)
 {
-        const json_t *row, *known;
-        size_t i, j;
+        const json_t *known;
+        size_t i;
 
-        json_array_foreach(json_object_get(clusters, "clusters"), i, row)
+        json_array_foreach(hosts, i, known)
         {
-                if (g_strcmp0(json_string_value(json_object_get(row, "cluster")), cluster) != 0)
-                        continue;
-                json_array_foreach(json_object_get(row, "hosts"), j, known)
-                {
-                        if (g_strcmp0(json_string_value(json_object_get(known, "host")), host) == 0)
-                                return known;
-                }
+                if (g_strcmp0(json_string_value(json_object_get(known, "host")), host) == 0)
+                        return known;
         }
         return NULL;
 }
@@ -74,8 +57,8 @@ static json_t *
 host_json(const Listing *listing, const InventoryCluster *cluster, const LivenessHost *host)
 {
         const char *name = cluster->liveness->name;
-        const json_t *known = find_known(listing->known, name, host->name);
-        int64_t ttl_ms = host->alive ? ask_ttl_ms(listing->link, name, host->name) : -1;
+        const json_t *known = find_known(g_hash_table_lookup(listing->known, name), host->name);
+        int64_t ttl_ms = cluster->liveness_known && host->alive ? host->ttl_ms : -1;
         int64_t age_ms = ttl_ms < 0 ? -1 : MAX(listing->conf->heartbeat_ttl_ms - ttl_ms, 0);
         json_t *row =
             json_pack("{s:o, s:o, s:s, s:o, s:o, s:b, s:b, s:o}", "host", print_string(host->name), "cluster",
@@ -117,25 +100,40 @@ list_cluster(Listing *listing, const InventoryCluster *cluster)
                 list_host(listing, cluster, cluster->liveness->hosts->pdata[i]);
 }
 
+static GHashTable *
+index_known(const json_t *document)
+{
+        GHashTable *known = g_hash_table_new(g_str_hash, g_str_equal);
+        const json_t *row;
+        size_t i;
+
+        json_array_foreach(json_object_get(document, "clusters"), i, row)
+        {
+                const char *name = json_string_value(json_object_get(row, "cluster"));
+
+                if (name)
+                        g_hash_table_insert(known, (char *)name, json_object_get(row, "hosts"));
+        }
+        return known;
+}
+
 static void
 print_listing(const Options *options, const Conf *conf, const Inventory *inventory,
               const InventoryCluster *only)
 {
         g_autoptr(Table) table = table_new("HOST", "CLUSTER", "STATE", "AGE", "TTL", "SINCE", "FLAPS", "FROM",
                                            "EVIDENCE", "DRAINED", NULL);
-        g_autoptr(RedisLink) link = conf->redis_url && !inventory->liveness_failed
-                                        ? redis_link_new(conf->redis_url, conf->redis_timeout_ms, NULL)
-                                        : NULL;
         json_t *document = json_pack("{s:[]}", "hosts");
         g_autofree char *error = NULL;
         int status;
-        json_t *known = conf->http_address ? api_ask(conf, "/api/v1/clusters", &status, &error) : NULL;
-        Listing listing = {table, json_object_get(document, "hosts"), link, conf, known};
+        json_t *answer = conf->http_address ? api_ask(conf, "/api/v1/clusters", &status, &error) : NULL;
+        g_autoptr(GHashTable) known = index_known(answer);
+        Listing listing = {table, json_object_get(document, "hosts"), conf, known};
 
         for (unsigned i = 0; i < inventory->clusters->len; i++)
                 if (only == NULL || only == inventory->clusters->pdata[i])
                         list_cluster(&listing, inventory->clusters->pdata[i]);
-        json_decref(known);
+        json_decref(answer);
         if (options->json) {
                 print_json(document);
                 return;
