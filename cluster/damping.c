@@ -9,14 +9,18 @@
  * different moments: hence the window, and hence those who died within it are brought back when the brake is
  * pulled. Whoever is held and beats again is let go; when nobody is held any more, or after three TTLs, the
  * brake is off.
+ *
+ * When a poll left everybody believed as found, and the next one finds the same, there is nothing to do: that
+ * is most polls.
  */
 #include "cluster/damping.h"
 
 enum { BRAKE_MIN_HOSTS = 3, FREEZE_TTLS = 3, FLAP_TTLS = 3 };
 
 struct Damping {
-        GHashTable *clusters;    /* name -> GHashTable: host name -> DampedHost * */
-        bool polled;             /* at least one poll was taken in */
+        GHashTable *clusters; /* name -> GHashTable: host name -> DampedHost * */
+        bool polled;          /* at least one poll was taken in */
+        bool resting; /* all are believed as the last poll found them, and nothing waits for its time */
         int64_t frozen_until_us; /* 0: the brake is off */
 };
 
@@ -26,6 +30,7 @@ typedef struct {
         const DampingRules *rules;
         bool doubtful; /* redis may have lost data since the poll before */
         int64_t now_us;
+        bool waiting; /* somebody is not believed as found, so the same poll again may change something */
 } Poll;
 
 static void
@@ -158,7 +163,7 @@ is_goodbye(const DampedHost *host, bool doubtful)
 }
 
 static void
-take_host(const Poll *poll, DampedHost *host, const LivenessHost *found, bool doubtful)
+take_host(Poll *poll, DampedHost *host, const LivenessHost *found, bool doubtful)
 {
         bool left = host->registered && !found->registered;
         host->seen = true;
@@ -170,10 +175,11 @@ take_host(const Poll *poll, DampedHost *host, const LivenessHost *found, bool do
                 set_alive(host, false, poll->now_us);
         else
                 take_silence(poll, host);
+        poll->waiting |= host->alive != found->alive;
 }
 
 static void
-take_absent(const Poll *poll, GHashTable *hosts, bool doubtful)
+take_absent(Poll *poll, GHashTable *hosts, bool doubtful)
 {
         GHashTableIter iter;
         gpointer value;
@@ -188,7 +194,7 @@ take_absent(const Poll *poll, GHashTable *hosts, bool doubtful)
 }
 
 static void
-take_cluster(const Poll *poll, const LivenessCluster *cluster)
+take_cluster(Poll *poll, const LivenessCluster *cluster)
 {
         bool doubtful = poll->doubtful || cluster->counts_missing;
         GHashTable *hosts = ensure_cluster(poll->damping, cluster->name);
@@ -343,30 +349,47 @@ is_unlisted(gpointer key, gpointer value, gpointer listed)
         return !g_hash_table_contains(listed, key);
 }
 
+/* Who died just now may have to be brought back. */
 static gboolean
 is_gone(gpointer key, gpointer value, gpointer data)
 {
+        Poll *poll = data;
         const DampedHost *host = value;
-        return !host->seen && !host->alive;
+        bool gone = !host->seen && !host->alive && !died_recently(poll, host);
+        poll->waiting |= !host->seen && !gone;
+        return gone;
 }
 
 /* After the brake, which may have brought back who is absent. */
 static void
-sweep(Damping *damping)
+sweep(Poll *poll)
 {
         GHashTableIter iter;
         gpointer hosts;
-        g_hash_table_iter_init(&iter, damping->clusters);
+        g_hash_table_iter_init(&iter, poll->damping->clusters);
         while (g_hash_table_iter_next(&iter, NULL, &hosts))
-                g_hash_table_foreach_remove(hosts, is_gone, NULL);
+                g_hash_table_foreach_remove(hosts, is_gone, poll);
 }
 
-void
+static bool
+is_as_before(const Damping *damping, GPtrArray *clusters)
+{
+        for (guint i = 0; i < clusters->len; i++) {
+                if (((const LivenessCluster *)clusters->pdata[i])->changed)
+                        return false;
+        }
+        return clusters->len == g_hash_table_size(damping->clusters);
+}
+
+bool
 damping_update(Damping *damping, const DampingRules *rules, GPtrArray *clusters, bool restarted,
                int64_t now_us)
 {
-        Poll poll = {damping, rules, restarted && is_emptier(damping, clusters), now_us};
+        Poll poll = {.damping = damping, .rules = rules, .now_us = now_us};
         g_autoptr(GHashTable) listed = g_hash_table_new(g_str_hash, g_str_equal);
+        if (damping->resting && !restarted && is_as_before(damping, clusters))
+                return false;
+        poll.doubtful = restarted && is_emptier(damping, clusters);
         if (poll.doubtful)
                 freeze(damping, &poll);
         for (guint i = 0; i < clusters->len; i++) {
@@ -377,7 +400,9 @@ damping_update(Damping *damping, const DampingRules *rules, GPtrArray *clusters,
         g_hash_table_foreach_remove(damping->clusters, is_unlisted, listed);
         damping->polled = true;
         step_brake(&poll);
-        sweep(damping);
+        sweep(&poll);
+        damping->resting = !poll.waiting && !damping_is_frozen(damping);
+        return true;
 }
 
 void
@@ -387,6 +412,7 @@ damping_set_members(Damping *damping, const char *cluster, const char *const *me
         GHashTable *hosts = ensure_cluster(damping, cluster);
         GHashTableIter iter;
         gpointer value;
+        damping->resting = false;
         g_hash_table_iter_init(&iter, hosts);
         while (g_hash_table_iter_next(&iter, NULL, &value)) {
                 DampedHost *host = value;
@@ -409,4 +435,5 @@ damping_restore(Damping *damping, const char *cluster, const char *host_name, bo
         host->alive = alive;
         host->registered = true;
         host->evidence = EVIDENCE_SAVED;
+        damping->resting = false;
 }

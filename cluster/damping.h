@@ -63,10 +63,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Damping, damping_free)
 /*
  * Takes in one poll of all clusters (of LivenessCluster *): a cluster that is not among them is forgotten,
  * one that is not known stays as it was. @restarted: this redis process is not the one of the poll before; if
- * it also knows fewer living hosts, the brake holds what was believed.
+ * it also knows fewer living hosts, the brake holds what was believed. True if what damping_hosts() or
+ * damping_is_frozen() tells may be another now. A poll that found nothing `changed` costs next to nothing,
+ * unless something is still in question.
  */
-void damping_update(Damping *damping, const DampingRules *rules, GPtrArray *clusters, bool restarted,
-                    int64_t now_us);
+bool damping_update(Damping *damping, const DampingRules *rules, GPtrArray *clusters, bool restarted,
+                    int64_t now_us) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
  * Between polls: @members (NULL-terminated) are those of the file now. New ones come in as @alive, those that

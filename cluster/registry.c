@@ -232,6 +232,8 @@ registry_free(Registry *registry)
         if (registry == NULL)
                 return;
         stop_thread(registry);
+        g_clear_pointer(&registry->polled, g_ptr_array_unref);
+        g_clear_pointer(&registry->polled_rows, g_ptr_array_unref);
         liveness_free(registry->liveness);
         catalogue_free(registry->catalogue);
         change_log_free(registry->log);

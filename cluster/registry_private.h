@@ -41,6 +41,9 @@ struct Registry {
         Liveness *liveness;        /* NULL: no [redis] */
         Catalogue *catalogue;      /* NULL: no [mysql] */
         uint64_t connected_serial; /* the configuration that the two were made from */
+        GPtrArray *polled;      /* of LivenessCluster *: what the last poll found; NULL: it found nothing */
+        uint64_t polled_serial; /* the configuration and the catalogue that their names come from */
+        GPtrArray *polled_rows;
         int64_t redis_due_us;
         int64_t announce_due_us;
         int64_t mysql_due_us;

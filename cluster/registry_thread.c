@@ -64,16 +64,15 @@ take_poll(Registry *registry, GPtrArray *clusters, bool restarted, const GError 
         if (failure != NULL) {
                 status->redis = lost_state(status->redis);
                 set_error(status->redis_error, sizeof status->redis_error, failure->message);
-                registry_publish(registry);
                 return;
         }
         DampingRules rules = rules_of(registry->conf);
-        damping_update(registry->damping, &rules, clusters, restarted, now_us);
+        if (damping_update(registry->damping, &rules, clusters, restarted, now_us))
+                registry_publish(registry);
         status->redis = SOURCE_OK;
         status->redis_ok_us = now_us;
         status->view_checked_us = now_us;
         set_error(status->redis_error, sizeof status->redis_error, "");
-        registry_publish(registry);
 }
 
 static void
@@ -131,6 +130,20 @@ announce(Registry *registry, const Conf *conf)
         change_log_warnings(registry->log, "announcement", warnings);
 }
 
+/* What to ask about: as in the poll before, unless there was none or the clusters may be others. */
+static GPtrArray *
+choose_questions(Registry *registry, const Conf *conf, uint64_t serial, GPtrArray *rows)
+{
+        if (registry->polled == NULL || registry->polled_serial != serial || registry->polled_rows != rows) {
+                g_clear_pointer(&registry->polled, g_ptr_array_unref);
+                g_clear_pointer(&registry->polled_rows, g_ptr_array_unref);
+                registry->polled = merge_questions(conf, rows);
+                registry->polled_serial = serial;
+                registry->polled_rows = g_ptr_array_ref(rows);
+        }
+        return registry->polled;
+}
+
 /* Asks redis about all clusters and takes the answer in. */
 static void
 poll_redis(Registry *registry)
@@ -142,7 +155,7 @@ poll_redis(Registry *registry)
         uint64_t serial = registry->conf_serial;
         g_mutex_unlock(&registry->lock);
 
-        g_autoptr(GPtrArray) clusters = merge_questions(conf, rows);
+        GPtrArray *clusters = choose_questions(registry, conf, serial, rows);
         g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
         g_autoptr(GError) failure = NULL;
         bool fine = liveness_check_hosts(registry->liveness, clusters, warnings, &failure);
@@ -165,6 +178,8 @@ poll_redis(Registry *registry)
                 change_log_warnings(registry->log, "redis", warnings);
         if (fine)
                 announce(registry, conf);
+        if (!fine)
+                g_clear_pointer(&registry->polled, g_ptr_array_unref);
         log_poll(registry, &before, &after);
         schedule_redis(registry, conf, fine, began_us);
 }
@@ -211,8 +226,8 @@ assume_all(Registry *registry)
         }
         int64_t now_us = g_get_monotonic_time();
         host_notes_apply(registry->notes, clusters, now_us);
-        damping_update(registry->damping, &rules, clusters, false, now_us);
-        registry_publish(registry);
+        if (damping_update(registry->damping, &rules, clusters, false, now_us))
+                registry_publish(registry);
         bool silent = host_notes_count(registry->notes) == 0;
         registry->redis_due_us = silent ? G_MAXINT64 : now_us + registry->conf->redis_poll_ms * 1000;
         g_mutex_unlock(&registry->lock);

@@ -74,7 +74,7 @@ learn_hosts(Damping *damping, GPtrArray *questions)
                         ((LivenessHost *)g_ptr_array_index(cluster->hosts, h))->alive = h % 2 == 0;
                 cluster->known = i % 2 == 0;
         }
-        damping_update(damping, &rules, questions, false, 2);
+        g_assert_true(damping_update(damping, &rules, questions, false, 2));
 }
 
 static void
