@@ -14,7 +14,9 @@ enum {
         PREPARE_PORTION_US = 5 * 1000,
         LOOK_EVERY_US = 10 * 1000 * 1000,
         LOOK_PAUSE_US = 200 * 1000,
-        TEND_PORTION = 512
+        LOOK_BUSY_US = 200 * 1000,
+        TEND_PORTION = 512,
+        TEND_QUIET = 64 /* while no flow waits for anything */
 };
 
 /* ---- making flows ---- */
@@ -342,14 +344,20 @@ tend(Lane *lane, Flow *flow)
                 begin_pass(lane, flow);
 }
 
-/* One look at a time: an idle flow's parking queue may have got something from another router. */
+/*
+ * One look at a time: an idle flow's parking queue may have got something from another router. Fewer while
+ * messages are in hand, since a look wakes a queue that slept, which costs the broker as much as many
+ * messages.
+ */
 static void
 look_around(Lane *lane)
 {
         uint32_t messages;
+        bool busy = ledger_open_count(intake_ledger(lane->shared)) > 0;
 
-        if (lane->flows->len == 0)
+        if (lane->flows->len == 0 || (busy && lane->now_us - lane->looked_us < LOOK_BUSY_US))
                 return;
+        lane->looked_us = lane->now_us;
         lane->look_cursor = (lane->look_cursor + 1) % lane->flows->len;
 
         Flow *flow = g_ptr_array_index(lane->flows, lane->look_cursor);
@@ -422,7 +430,8 @@ count_waiting(Lane *lane, Flow *flow)
 void
 lane_tend_flows(Lane *lane)
 {
-        unsigned portion = MIN(lane->flows->len, TEND_PORTION);
+        bool quiet = lane->waiting == 0 && lane->outlets->len == 1;
+        unsigned portion = MIN(lane->flows->len, quiet ? TEND_QUIET : TEND_PORTION);
 
         for (unsigned i = 0; i < portion; i++) {
                 lane->tend_cursor = (lane->tend_cursor + 1) % lane->flows->len;

@@ -83,6 +83,7 @@ struct Lane {
         Refusals *refusals;       /* exchanges that were not there */
         GPtrArray *stalled;       /* of Target * that hold messages */
         GArray *sockets;          /* of struct pollfd, to sleep on */
+        int64_t looked_us;        /* when a queue was last looked at to see what others do with it */
         unsigned look_cursor;
         unsigned tend_cursor;
         unsigned tended;   /* flows looked after since anything last happened here */
