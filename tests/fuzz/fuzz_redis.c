@@ -100,10 +100,13 @@ ask_for_hosts(void)
 
         g_ptr_array_add(clusters, liveness_cluster_new("east", members));
         g_ptr_array_add(clusters, liveness_cluster_new("west", NULL));
-        if (liveness_check_hosts(liveness, clusters, warnings, &error))
-                liveness_write_counts(liveness, clusters, warnings);
-        else
-                g_assert_nonnull(error);
+        /* The second time with what the first one left. */
+        for (unsigned i = 0; i < 2 && !error; i++) {
+                if (liveness_check_hosts(liveness, clusters, warnings, &error))
+                        liveness_write_counts(liveness, clusters, warnings);
+                else
+                        g_assert_nonnull(error);
+        }
         for (unsigned i = 0; i < clusters->len; i++) {
                 const LivenessCluster *cluster = clusters->pdata[i];
 
