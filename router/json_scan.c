@@ -12,7 +12,8 @@
  * characters are read through the escapes of the body (there a quote is \", a backslash \\, a raw quote the
  * end). The latter runs in the place of skipping that string, so that each byte is looked at once.
  *
- * What makes it fast: strings are skipped 16 bytes at a time; the brackets that are open are bits of one
+ * What makes it fast: where strings may end is found for 64 bytes at a time; members that nobody looks for
+ * are skipped by comparing what stands between their strings; the brackets that are open are bits of one
  * word; all that has to do with fields hangs on `live`, the depth of the innermost open bracket that lies on
  * the path of some field, so that most of the text pays one comparison per key for it. Whatever is rare
  * stands in functions that are not inlined, and there plain code is good enough.
@@ -34,6 +35,7 @@ typedef struct {
         JsonResult *result;
         const char *text;
         const char *end;
+        JsonMarks marks;
         uint64_t ambiguous; /* fields */
         bool failed;        /* broken_at is set */
         uint64_t seen[JSON_NODES_MAX / WORD_BITS + 1];
@@ -191,13 +193,20 @@ open_bracket(Scan *scan, Stack *stack, Path *path, JsonNodeId target, int c)
         }
 }
 
+/* The lengths of the keys that are looked for in the innermost object. */
+JSON_INLINE uint64_t
+lengths_sought(const Scan *scan, const Stack *stack, const Path *path)
+{
+        return stack->depth == stack->live ? scan->fields->nodes[path->nodes[stack->live]].lengths : 0;
+}
+
 JSON_INLINE const char *
 take_key(Scan *scan, const char *p, const Stack *stack, const Path *path, const bool inner,
          JsonNodeId *out_target)
 {
         const char *close;
         bool escaped;
-        const char *next = json_skip_string(p, scan->end, inner, &close, &escaped);
+        const char *next = json_skip_string(&scan->marks, p, scan->end, inner, &close, &escaped);
         *out_target = JSON_NODE_NONE;
         if (stack->depth != stack->live || !next)
                 return next;
@@ -230,9 +239,9 @@ string_value(Scan *scan, const char *text, JsonNodeId target, const bool inner)
                 escaped = true;
                 close = next ? next - 1 : NULL;
                 if (!next)
-                        next = json_skip_string(text, scan->end, inner, &close, &escaped);
+                        next = json_skip_string(&scan->marks, text, scan->end, inner, &close, &escaped);
         } else {
-                next = json_skip_string(text, scan->end, inner, &close, &escaped);
+                next = json_skip_string(&scan->marks, text, scan->end, inner, &close, &escaped);
         }
         if (target && next)
                 take_string(scan, target, text, close, escaped, inner);
@@ -247,7 +256,7 @@ JSON_INLINE int
 next_member(Scan *scan, Stack *stack, const char **p, bool opened, const bool inner)
 {
         const char *end = scan->end;
-        if (inner && !opened && in_object(stack) && json_is_at(*p, end, ", \\\"")) {
+        if (inner && !opened && json_is_at(*p, end, ", \\\"")) {
                 *p += 4;
                 return '"';
         }
@@ -302,6 +311,9 @@ walk(Scan *scan, const char *p, const bool inner)
                 if (stack.depth == 0)
                         return p;
                 if (in_object(&stack)) {
+                        if (c == '"')
+                                p = json_skip_members(&scan->marks, p, end,
+                                                      lengths_sought(scan, &stack, &path), inner);
                         next = c == '"' ? take_key(scan, p, &stack, &path, inner, &target) : NULL;
                         if (!next)
                                 return fail(scan, p);
@@ -377,6 +389,7 @@ json_scan(const JsonFields *fields, JsonScratch *scratch, const char *text, size
         scan.result = out_result;
         scan.text = text;
         scan.end = text + length;
+        scan.marks = (JsonMarks){0};
         scan.ambiguous = 0;
         scan.failed = false;
         memset(scan.seen, 0, (fields->n_nodes / WORD_BITS + 1) * sizeof(scan.seen[0]));

@@ -3,6 +3,7 @@
 
 #include <glib.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 #ifdef __SSE2__
 #include <emmintrin.h>
@@ -33,23 +34,66 @@ const char *json_skip_rest(const char *p, const char *end, bool inner, const cha
 /* A number whose first character was @c; those words, too, that Python writes for what JSON cannot say. */
 const char *json_skip_number(const char *p, const char *end, bool inner, int c);
 
-/* The first quote, backslash or control character, or @end. */
-JSON_INLINE const char *
-json_find_special(const char *p, const char *end)
+/*
+ * Which bytes of one block of the text are quotes, backslashes or control characters. Found for 64 bytes at
+ * once, so that from string to string no step waits for the memory. Zero bytes: no block yet.
+ */
+typedef struct {
+        const char *block;
+        uint64_t special;
+} JsonMarks;
+
+enum { JSON_BLOCK_BYTES = 64, JSON_STEP_BYTES = 16 };
+
+JSON_INLINE bool
+json_is_special(char c)
+{
+        return (unsigned char)c < 0x20 || c == '"' || c == '\\';
+}
+
+/* Of the bytes of one step; the first in bit 0. */
+JSON_INLINE uint64_t
+json_find_marks(const char *p)
 {
 #ifdef __SSE2__
-        while (end - p >= 16) {
-                __m128i bytes = _mm_loadu_si128((const __m128i *)p);
-                __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
-                __m128i quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'));
-                __m128i backslash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
-                int mask = _mm_movemask_epi8(_mm_or_si128(control, _mm_or_si128(quote, backslash)));
-                if (mask)
-                        return p + __builtin_ctz((unsigned)mask);
-                p += 16;
-        }
+        __m128i bytes = _mm_loadu_si128((const __m128i *)p);
+        __m128i backslash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
+        /* With one bit flipped, the quote stands next to the control characters. */
+        __m128i flipped = _mm_xor_si128(bytes, _mm_set1_epi8('"' ^ 0x20));
+        __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(flipped, _mm_set1_epi8(0x20)), flipped);
+        return (unsigned)_mm_movemask_epi8(_mm_or_si128(low, backslash));
+#else
+        uint64_t marks = 0;
+        for (int i = 0; i < JSON_STEP_BYTES; i++)
+                marks |= (uint64_t)json_is_special(p[i]) << i;
+        return marks;
 #endif
-        while (p < end && (unsigned char)*p >= 0x20 && *p != '"' && *p != '\\')
+}
+
+/* The first quote, backslash or control character, or @end. */
+JSON_INLINE const char *
+json_find_special(JsonMarks *marks, const char *p, const char *end)
+{
+        size_t offset = (uintptr_t)p - (uintptr_t)marks->block;
+        if (G_LIKELY(offset < JSON_BLOCK_BYTES)) {
+                uint64_t rest = marks->special >> offset;
+                if (G_LIKELY(rest))
+                        return p + __builtin_ctzll(rest);
+                p = marks->block + JSON_BLOCK_BYTES;
+        }
+        for (; end - p >= JSON_BLOCK_BYTES; p += JSON_BLOCK_BYTES) {
+                marks->block = p;
+                marks->special = json_find_marks(p) | json_find_marks(p + 16) << 16 |
+                                 json_find_marks(p + 32) << 32 | json_find_marks(p + 48) << 48;
+                if (marks->special)
+                        return p + __builtin_ctzll(marks->special);
+        }
+        for (; end - p >= JSON_STEP_BYTES; p += JSON_STEP_BYTES) {
+                uint64_t special = json_find_marks(p);
+                if (special)
+                        return p + __builtin_ctzll(special);
+        }
+        while (p < end && !json_is_special(*p))
                 p++;
         return p;
 }
@@ -79,11 +123,12 @@ json_next_token(const char **p, const char *end, const bool inner)
 
 /* From after the opening quote to after the closing one, which is @out_close; NULL if broken. */
 JSON_INLINE const char *
-json_skip_string(const char *p, const char *end, const bool inner, const char **out_close, bool *out_escaped)
+json_skip_string(JsonMarks *marks, const char *p, const char *end, const bool inner, const char **out_close,
+                 bool *out_escaped)
 {
         bool escaped = false;
         for (;;) {
-                p = json_find_special(p, end);
+                p = json_find_special(marks, p, end);
                 *out_close = p;
                 *out_escaped = escaped;
                 if (!inner && p < end && *p == '"')
@@ -103,6 +148,46 @@ JSON_INLINE bool
 json_is_at(const char *p, const char *end, const char four[4])
 {
         return end - p >= 4 && memcmp(p, four, 4) == 0;
+}
+
+/* Whether the text goes on like that; as spelled in the body, and in the inner text. */
+#define JSON_IS(p, inner, body, escaped)                                                                     \
+        (memcmp(p, (inner) ? (escaped) : (body), (inner) ? sizeof(escaped) - 1 : sizeof(body) - 1) == 0)
+
+/* From the closing quote of a key to after its value, if that is a word or a string without escapes, and
+ * spelled as Python's json writes it; else NULL. */
+JSON_INLINE const char *
+json_skip_plain(JsonMarks *marks, const char *p, const char *end, const bool inner)
+{
+        enum { LONGEST = 16 };
+        if (end - p < LONGEST)
+                return NULL;
+        if (JSON_IS(p, inner, "\": \"", "\\\": \\\"")) {
+                p = json_find_special(marks, p + (inner ? 6 : 4), end);
+                return end - p >= LONGEST && JSON_IS(p, inner, "\"", "\\\"") ? p + (inner ? 2 : 1) : NULL;
+        }
+        if (JSON_IS(p, inner, "\": null", "\\\": null") || JSON_IS(p, inner, "\": true", "\\\": true"))
+                return p + (inner ? 8 : 7);
+        return JSON_IS(p, inner, "\": false", "\\\": false") ? p + (inner ? 9 : 8) : NULL;
+}
+
+/*
+ * Most of a message is members of objects that nobody looks for, with a plain value. From after the opening
+ * quote of a key to that of the first member that is not such a one, or is the last of its object, or whose
+ * key has one of @lengths (bit n % 64: n bytes) or an escape.
+ */
+JSON_INLINE const char *
+json_skip_members(JsonMarks *marks, const char *p, const char *end, uint64_t lengths, const bool inner)
+{
+        for (;;) {
+                const char *close = json_find_special(marks, p, end);
+                if (lengths >> (close - p) % 64 & 1)
+                        return p;
+                const char *next = json_skip_plain(marks, close, end, inner);
+                if (!next || !JSON_IS(next, inner, ", \"", ", \\\""))
+                        return p;
+                p = next + (inner ? 4 : 3);
+        }
 }
 
 /* A number: a short way for plain digits before a comma or bracket. */

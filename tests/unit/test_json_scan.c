@@ -202,6 +202,11 @@ test_tells_where_it_broke(void)
         g_assert_cmpint(result.outer, ==, JSON_TEXT_BROKEN);
         g_assert_cmpuint(result.broken_at, >=, 13);
         g_assert_cmpuint(result.broken_at, <=, 15);
+        /* Also behind members that are skipped in one go. */
+        static const char cut[] = "{\"a\": null, \"b\": \"some text\", \"c\": true, \"d\": false, \"cut";
+        scan(cut, strlen(cut), JSON_OUTER, "/long", &result);
+        g_assert_cmpint(result.outer, ==, JSON_TEXT_BROKEN);
+        g_assert_cmpuint(result.broken_at, ==, strlen(cut) - strlen("cut"));
 }
 
 /* ---- depth ---- */
