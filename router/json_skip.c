@@ -3,6 +3,8 @@
 
 #include "router/json_unit.h"
 
+#include <string.h>
+
 /*
  * The steps that are rare, each in its plain form: one character at a time, whatever its spelling.
  */
@@ -27,9 +29,11 @@ int
 json_next_token_slow(const char **p, const char *end, bool inner)
 {
         int c;
-        do
+        do {
+                while (end - *p >= 8 && memcmp(*p, "        ", 8) == 0)
+                        *p += 8;
                 c = next_unit(p, end, inner);
-        while (c == ' ' || c == '\n' || c == '\r' || c == '\t');
+        } while (c == ' ' || c == '\n' || c == '\r' || c == '\t');
         return c;
 }
 

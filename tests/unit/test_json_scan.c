@@ -70,6 +70,7 @@ test_accepts_json(void)
                                             "[\"\x7f\"]",
                                             "[[[[]],[[]]],{}]",
                                             "{\"a\" : 1 , \"b\" : 2 }",
+                                            "{\n        \"a\":                 1\n         }\n        ",
                                             NULL};
         expect_all(judge, texts, JSON_TEXT_OK);
 }
@@ -88,6 +89,8 @@ test_documented_leniences(void)
 }
 
 static const char *const broken_texts[] = {"{",
+                                           "{                \n        ",
+                                           "{\"a\":1}         2",
                                            "[",
                                            "{\"",
                                            "{\"a",
