@@ -92,6 +92,12 @@ class Queues:
         """What has arrived, per output."""
         return [self.depth(name) for name in self.outputs]
 
+    def wait_consumed(self, name, contender):
+        """Returns once somebody consumes the queue."""
+        while not self.channel.queue_declare(name, passive=True).method.consumer_count:
+            contender.check()
+            self.connection.sleep(0.01)
+
     def is_whole(self, name, load):
         """Whether the first message there is persistent and as it was sent."""
         _, properties, body = self.channel.basic_get(name, auto_ack=True)
