@@ -357,6 +357,7 @@ def main():
     signal.signal(signal.SIGINT, raise_stopped)
     signal.signal(signal.SIGTERM, raise_stopped)
     signal.signal(signal.SIGHUP, raise_stopped)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)  # a shell ignores it for what it starts in the background
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
     servers = None
     try:
