@@ -32,8 +32,9 @@ call(Lane *lane, InquiryKind kind, const char *queue, InquiryAnswer *out_answer)
         g_autoptr(GError) error = NULL;
         TopologyResult result;
 
-        /* A blocked broker does not answer. */
-        if (link_state(link) != LINK_UP || link_is_blocked(link) || !link_open_side(link))
+        /* A blocked broker does not answer; and an answer still to come would be taken for this one. */
+        if (link_state(link) != LINK_UP || link_is_blocked(link) || outlet_asked_us(lane->outlet) != 0 ||
+            !link_open_side(link))
                 return INQUIRY_PENDING;
         if (kind == INQUIRY_LOOK)
                 result = topology_look(link_connection(link), LINK_SIDE_CHANNEL, queue, &out_answer->messages,

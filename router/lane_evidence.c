@@ -27,7 +27,8 @@ count_consumers(Lane *lane, Flow *flow, uint32_t *out_consumers)
         g_autofree char *queue =
             conf_expand(lane->route->key, lane->route->queue, "", "", flow->cluster->name, "");
         InquiryAnswer answer = {0};
-        InquiryResult result = lane_ask(lane, flow->destination.outlet, INQUIRY_LOOK, queue, &answer);
+        InquiryResult result =
+            outlet_ask(flow->destination.outlet, INQUIRY_LOOK, queue, lane->now_us, &answer);
 
         *out_consumers = answer.consumers;
         return result;
@@ -65,7 +66,7 @@ tell(const Lane *lane, const Flow *flow, ClusterConsuming before, ClusterConsumi
                          "cluster %s: heartbeats and consumers agree again", flow->name);
 }
 
-void
+bool
 lane_compare_evidence(Lane *lane, Flow *flow)
 {
         uint32_t consumers = 0;
@@ -73,15 +74,16 @@ lane_compare_evidence(Lane *lane, Flow *flow)
 
         if (lane->number != 0 || !has_own_queue(lane, flow) ||
             (flow->consumers_us != 0 && lane->now_us - flow->consumers_us < COUNT_EVERY_US))
-                return;
+                return true;
         result = count_consumers(lane, flow, &consumers);
-        if (result != INQUIRY_PENDING)
-                flow->consumers_us = lane->now_us;
+        if (result == INQUIRY_PENDING)
+                return false;
+        flow->consumers_us = lane->now_us;
         if (result != INQUIRY_OK)
-                return;
+                return true;
         atomic_store_explicit(&flow->stats->consumers, consumers, memory_order_relaxed);
         if (!lane->conf->redis_url)
-                return;
+                return true;
 
         ClusterConsuming before =
             (ClusterConsuming)atomic_load_explicit(&flow->stats->consuming, memory_order_relaxed);
@@ -90,7 +92,8 @@ lane_compare_evidence(Lane *lane, Flow *flow)
 
         flow->doubtful = now;
         if (!sure || now == before)
-                return;
+                return true;
         atomic_store_explicit(&flow->stats->consuming, (int)now, memory_order_relaxed);
         tell(lane, flow, before, now);
+        return true;
 }

@@ -15,6 +15,7 @@ enum {
         LOOK_EVERY_US = 10 * 1000 * 1000,
         LOOK_PAUSE_US = 200 * 1000,
         LOOK_BUSY_US = 200 * 1000,
+        EVIDENCE_PATIENCE_US = 1000 * 1000, /* then the next cluster has its turn */
         TEND_PORTION = 512,
         TEND_QUIET = 64 /* while no flow waits for anything */
 };
@@ -239,26 +240,33 @@ begin_pass(Lane *lane, Flow *flow)
 /* How much lies in the parking queue; UINT32_MAX if nobody can tell now. Where the broker refuses to tell, a
  * pass would never see its end: it is broken off. */
 static uint32_t
-look(Lane *lane, Flow *flow)
+count_parked(Lane *lane, Flow *flow, InquiryResult result, const InquiryAnswer *answer)
 {
-        InquiryAnswer answer = {0};
-
         flow->look_us = lane->now_us;
-        switch (lane_ask(lane, lane->outlet, INQUIRY_LOOK, flow->parking.key, &answer)) {
+        switch (result) {
         case INQUIRY_OK:
-                return answer.messages;
+                return answer->messages;
         case INQUIRY_ABSENT:
                 flow->parking.declared = false;
                 lane->prepared = 0;
                 return 0;
         case INQUIRY_REFUSED:
-                lane_log(lane, G_LOG_LEVEL_WARNING, NULL, "%s", answer.text);
+                lane_log(lane, G_LOG_LEVEL_WARNING, NULL, "%s", answer->text);
                 lane_break_pass(lane, flow);
                 break;
         case INQUIRY_PENDING:
                 break;
         }
         return UINT32_MAX;
+}
+
+static uint32_t
+look(Lane *lane, Flow *flow)
+{
+        InquiryAnswer answer = {0};
+        InquiryResult result = lane_ask(lane, lane->outlet, INQUIRY_LOOK, flow->parking.key, &answer);
+
+        return count_parked(lane, flow, result, &answer);
 }
 
 /* Nothing came for a while: is the parking queue empty? */
@@ -344,32 +352,56 @@ tend(Lane *lane, Flow *flow)
                 begin_pass(lane, flow);
 }
 
+/* Nothing was parked here while we looked. */
+static bool
+is_quiet(const Lane *lane, const Flow *flow)
+{
+        return flow->checked && !flow->passing && target_pending(&flow->parking) == 0 && flow->in_hand == 0 &&
+               flow->active_us < lane->looked_us;
+}
+
+/* An idle flow's parking queue may have got something from another router. False while that is not known. */
+static bool
+look_for_parked(Lane *lane, Flow *flow)
+{
+        bool due = is_quiet(lane, flow) && lane->now_us - flow->look_us >= LOOK_EVERY_US;
+        InquiryAnswer answer = {0};
+        InquiryResult result;
+        uint32_t messages;
+
+        if (!lane->looking && !due)
+                return true;
+        result = outlet_ask(lane->outlet, INQUIRY_LOOK, flow->parking.key, lane->now_us, &answer);
+        lane->looking = result == INQUIRY_PENDING;
+        if (lane->looking || !is_quiet(lane, flow))
+                return !lane->looking;
+        messages = count_parked(lane, flow, result, &answer);
+        if (messages != UINT32_MAX)
+                found_parked(lane, flow, messages);
+        return true;
+}
+
 /*
- * One look at a time: an idle flow's parking queue may have got something from another router. Fewer while
- * messages are in hand, since a look wakes a queue that slept, which costs the broker as much as many
- * messages.
+ * One flow at a time. Fewer while messages are in hand, since a look wakes a queue that slept, which costs
+ * the broker as much as many messages. Nobody waits for these answers, not even the shared broker's: it may
+ * have raised an alarm with our last publish, and then it does not answer.
  */
 static void
 look_around(Lane *lane)
 {
-        uint32_t messages;
         bool busy = ledger_open_count(intake_ledger(lane->shared)) > 0;
+        int64_t since_us = lane->now_us - lane->looked_us;
 
-        if (lane->flows->len == 0 || (busy && lane->now_us - lane->looked_us < LOOK_BUSY_US))
+        if (lane->flows->len == 0)
+                return;
+
+        Flow *flow = g_ptr_array_index(lane->flows, lane->look_cursor % lane->flows->len);
+        bool known = lane_compare_evidence(lane, flow) || since_us >= EVIDENCE_PATIENCE_US;
+
+        if (!look_for_parked(lane, flow) || !known || (busy && since_us < LOOK_BUSY_US))
                 return;
         lane->looked_us = lane->now_us;
         lane->look_cursor = (lane->look_cursor + 1) % lane->flows->len;
-
-        Flow *flow = g_ptr_array_index(lane->flows, lane->look_cursor);
-        lane_compare_evidence(lane, flow);
-
-        bool quiet = !flow->passing && target_pending(&flow->parking) == 0 && flow->in_hand == 0;
-
-        if (!flow->checked || !quiet || lane->now_us - flow->look_us < LOOK_EVERY_US)
-                return;
-        messages = look(lane, flow);
-        if (messages != UINT32_MAX)
-                found_parked(lane, flow, messages);
 }
 
 /* Grows with every flow, and with every channel that may lead to a broker without our queues. */

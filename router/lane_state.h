@@ -85,6 +85,7 @@ struct Lane {
         GArray *sockets;          /* of struct pollfd, to sleep on */
         int64_t looked_us;        /* when a queue was last looked at to see what others do with it */
         unsigned look_cursor;
+        bool looking; /* the flow there: how much is in its parking queue? */
         unsigned tend_cursor;
         unsigned tended;   /* flows looked after since anything last happened here */
         unsigned waiting;  /* flows that wait for their time, when last looked after */
@@ -178,17 +179,18 @@ bool lane_collect(Lane *lane);
 /* ---- lane_ask.c ---- */
 
 /*
- * Asks the broker behind that outlet about a queue. The shared broker's answer is awaited, since without it
- * nothing goes anyway; that of a cluster's own broker comes later: PENDING until then, ask again. PENDING
- * also while nobody can be asked.
+ * Asks the broker behind that outlet about a queue that is needed now. The shared broker's answer is awaited,
+ * since without it nothing goes anyway; that of a cluster's own broker comes later: PENDING until then, ask
+ * again. PENDING also while nobody can be asked. What is not needed now is asked by outlet_ask() alone.
  */
 InquiryResult lane_ask(Lane *lane, Outlet *outlet, InquiryKind kind, const char *queue,
                        InquiryAnswer *out_answer) G_GNUC_WARN_UNUSED_RESULT;
 
 /* ---- lane_evidence.c ---- */
 
-/* Looks, now and then, whether the cluster's queue is consumed, and warns if heartbeats tell otherwise. */
-void lane_compare_evidence(Lane *lane, Flow *flow);
+/* Looks, now and then, whether the cluster's queue is consumed, and warns if heartbeats tell otherwise. False
+ * while the broker has not answered. */
+bool lane_compare_evidence(Lane *lane, Flow *flow);
 
 /* ---- lane_hosts.c ---- */
 
