@@ -167,13 +167,16 @@ deliver(Lane *lane, Delivery *delivery, Flow *flow, const Decision *decision)
 static void
 park(Lane *lane, Delivery *delivery, Flow *flow, Reason reason)
 {
-        if (delivery->origin == flow && !flow_is_common(flow)) {
-                /* It came out too early: the whole queue stays where it is, in order. */
+        bool too_early = delivery->origin == flow && !flow_is_common(flow);
+
+        /* The pass was too early: what is left stays in its queue, in order, and behind it, before this, what
+         * waits for its end. */
+        if (too_early || !g_queue_is_empty(&flow->waiting))
                 lane_break_pass(lane, flow);
+        if (too_early)
                 lane_hand_back(lane, delivery);
-                return;
-        }
-        lane_park(lane, delivery, flow, reason);
+        else
+                lane_park(lane, delivery, flow, reason);
 }
 
 /* Its cluster looks usable, but takes nothing just now: to a caller that is the same as down. */

@@ -10,9 +10,10 @@
 
 /* Messages whose cluster cannot take them wait in its parking queue, and go on in order when it can. */
 
-#define ROUTE                                                                                                \
+#define ROUTE_OF(prefetch)                                                                                   \
         "[route:$N]\nqueue = $N\ndestination = queue:{queue}.{cluster}\ncluster_from = header:cluster\n"     \
-        "prefetch = 100\n"
+        "prefetch = " prefetch "\n"
+#define ROUTE ROUTE_OF("100")
 #define EAST_READY "[east]\ncluster_member_ips = e\n"
 #define EAST_DRAIN EAST_READY "state = drain\n"
 #define WEST_READY "[west]\ncluster_member_ips = w\n"
@@ -92,6 +93,42 @@ test_order_holds_under_load_through_drains(void)
                 checker_wait_confirmed(checker, i == 0 ? 50 : 1500);
         }
         checker_stop(checker);
+        expect_perfect(stage, checker);
+}
+
+/* What is new at the end of a pass waits in the router. Once its cluster is drained just then, it is parked
+ * before what comes now. The end of each pass lasts until the broker's answer to it is let through. */
+static void
+test_order_holds_when_drained_at_the_end_of_a_pass(void)
+{
+        static const char ready[] = EAST_READY WEST_READY ROUTE_OF("2000");
+        static const char drain[] = EAST_DRAIN WEST_READY ROUTE_OF("2000");
+        static const FaultTrigger at_end = {FAULT_DOWN, AMQP_BASIC_CANCEL_OK_METHOD, 1, FAULT_BEFORE,
+                                            FAULT_SILENCE};
+        g_autoptr(FaultProxy) proxy = NULL;
+        g_autoptr(Stage) stage = stage_new("drain-at-end");
+        g_autoptr(Checker) checker = NULL;
+
+        if (stage == NULL)
+                return;
+        checker = checker_new(stage->url, stage->name);
+        proxy = fault_proxy_new(stage->url);
+        g_free(stage->url);
+        stage->url = g_strdup(fault_proxy_url(proxy));
+        stage_run(stage, drain);
+        checker_start(checker, BOTH, 1500);
+        for (unsigned i = 0; i < 3; i++) {
+                checker_wait_confirmed(checker, 200);
+                fault_proxy_arm(proxy, &at_end);
+                stage_reload(stage, ready);
+                g_assert_true(fault_proxy_wait_fired(proxy, DEADLINE_MS));
+                checker_wait_confirmed(checker, 200);
+                stage_reload(stage, drain);
+                stage_wait_flow(stage, "east", "parking");
+                fault_proxy_heal(proxy);
+        }
+        checker_stop(checker);
+        stage_reload(stage, ready);
         expect_perfect(stage, checker);
 }
 
@@ -371,6 +408,8 @@ main(int argc, char **argv)
                         test_drained_cluster_parks_and_unparks_in_order);
         g_test_add_func("/parking/order-holds-under-load-through-drains",
                         test_order_holds_under_load_through_drains);
+        g_test_add_func("/parking/order-holds-when-drained-at-the-end-of-a-pass",
+                        test_order_holds_when_drained_at_the_end_of_a_pass);
         g_test_add_func("/parking/parking-queue-empties-under-steady-load",
                         test_parking_queue_empties_under_steady_load);
         g_test_add_func("/parking/heartbeats-open-and-close-a-cluster-under-load",
