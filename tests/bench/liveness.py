@@ -13,9 +13,9 @@ import loads
 import moving
 from contenders import BenchError, Router
 
-FEW = (len(loads.CLUSTERS), 2)
 MANY = ((1000, 100), (10000, 2))
 POLLS = 10
+NO_POLLS = "no polls"
 COUNT = 40000  # messages per round: so that a round sees several polls
 MOST_POLL_S = 1
 MOST_MB = 150
@@ -32,12 +32,13 @@ Result = collections.namedtuple("Result", "rate cpu_us free_rate")
 
 
 class RouterOfHosts(Router):
-    """Its hosts have registered in redis."""
+    """Its hosts have registered in redis. Without polls it has looked at them once, when it started."""
 
-    def __init__(self, build, redis, shape, name):
-        super().__init__(build, shape[0] - len(loads.CLUSTERS), name=name)
+    def __init__(self, build, redis, shape, polls=True):
+        super().__init__(build, shape[0] - len(loads.CLUSTERS), name="router" if polls else NO_POLLS)
         self.redis = redis
         self.shape = shape
+        self.poll = "1s" if polls else "10m"
 
     def members(self, _number):
         return ""
@@ -45,7 +46,7 @@ class RouterOfHosts(Router):
     def write(self, url, load):
         path = super().write(url, load)
         with open(path, "a", encoding="utf-8") as file:
-            file.write(f"\n[redis]\nurl = {self.redis}\n")
+            file.write(f"\n[redis]\nurl = {self.redis}\npoll = {self.poll}\n")
         return path
 
     def usable_hosts(self):
@@ -148,37 +149,49 @@ def move_in_turn(bench, routers, load):
     return results
 
 
-def judge(bench, name, heartbeats, polls, megabytes, cpu_ms):
-    print(f"{name:<12}{heartbeats:>14.0f}{statistics.median(polls) * 1000:>12.0f}"
-          f"{bench.spread([poll * 1000 for poll in polls], '.0f'):>15}{megabytes:>10.1f}"
-          f"{cpu_ms[0]:>16.1f}{cpu_ms[1]:>13.1f}", flush=True)
-    bench.goals.at_least(f"{name}: heartbeats/s from one program", heartbeats, LEAST_HEARTBEATS)
-    bench.goals.at_most(f"{name}: poll of all, s", statistics.median(polls), MOST_POLL_S)
-    bench.goals.at_most(f"{name}: resident memory, MB", megabytes, MOST_MB)
+def judge_polls(bench, name, found):
+    print(f"{name:<12}{found['heartbeats_per_s']:>14.0f}{statistics.median(found['poll_s']) * 1000:>12.0f}"
+          f"{bench.spread([poll * 1000 for poll in found['poll_s']], '.0f'):>15}{found['resident_mb']:>10.1f}"
+          f"{found['registry_cpu_ms_per_s']:>16.1f}{found['redis_cpu_ms_per_s']:>13.1f}", flush=True)
+    bench.goals.at_least(f"{name}: heartbeats/s from one program", found["heartbeats_per_s"], LEAST_HEARTBEATS)
+    bench.goals.at_most(f"{name}: poll of all, s", statistics.median(found["poll_s"]), MOST_POLL_S)
+    bench.goals.at_most(f"{name}: resident memory, MB", found["resident_mb"], MOST_MB)
+
+
+def judge_lanes(bench, name, results):
+    bench.goals.at_most(f"{name}: messages/s without polls / with, in what redis leaves of the cores",
+                        1 / moving.median_ratio(results, "free_rate", NO_POLLS), MOST_SLOWER)
+    bench.goals.at_most(f"{name}: CPU of the lanes per message, with polls / without",
+                        moving.median_ratio(results, "cpu_us", NO_POLLS), MOST_SLOWER)
+
+
+def measure_polls(bench, router):
+    heartbeats, polls = fill(bench, router)
+    megabytes, registry_ms, redis_ms = rest(bench, router)
+    found = {"heartbeats_per_s": heartbeats, "poll_s": polls, "resident_mb": megabytes,
+             "registry_cpu_ms_per_s": registry_ms, "redis_cpu_ms_per_s": redis_ms}
+    judge_polls(bench, shape_name(router.shape), found)
+    return found
+
+
+def measure_lanes(bench, router, load):
+    still = RouterOfHosts(bench.build, router.redis, router.shape, polls=False)
+    results = move_in_turn(bench, [router, still], load)
+    name = shape_name(router.shape)
+    print(f"\n{name} hosts, all polled each second or only at the start; CPU is that of the lanes", end="")
+    bench.print_table(load, results)
+    judge_lanes(bench, name, results)
+    return bench.summary(load, results)
 
 
 def liveness(bench):
     """Each shape has a redis database of its own."""
     database = bench.redis.url.rsplit("/", 1)[0]
-    routers = [RouterOfHosts(bench.build, f"{database}/{number}", shape, shape_name(shape) if number else "router")
-               for number, shape in enumerate((FEW, *MANY))]
+    routers = [RouterOfHosts(bench.build, f"{database}/{number}", shape) for number, shape in enumerate(MANY)]
+    load = loads.choose(quick=True)[0]._replace(count=COUNT)
     print(f"\n{'hosts':<12}{'heartbeats/s':>14}{'poll, ms':>12}{'min-max':>15}{'MB':>10}"
           f"{'registry, ms/s':>16}{'redis, ms/s':>13}")
-    found = {}
-    fill(bench, routers[0])
-    for router in routers[1:]:
-        heartbeats, polls = fill(bench, router)
-        megabytes, *cpu_ms = rest(bench, router)
-        judge(bench, router.name, heartbeats, polls, megabytes, cpu_ms)
-        found[router.name] = {"heartbeats_per_s": heartbeats, "poll_s": polls, "resident_mb": megabytes,
-                              "registry_cpu_ms_per_s": cpu_ms[0], "redis_cpu_ms_per_s": cpu_ms[1]}
-    load = loads.choose(quick=True)[0]._replace(count=COUNT)
-    results = move_in_turn(bench, routers, load)
-    print(f"\nHosts known, all polled each second; \"router\" has {shape_name(FEW)}; CPU is that of the lanes", end="")
-    bench.print_table(load, results)
-    for router in routers[1:]:
-        bench.goals.at_most(f"{router.name}: messages/s, in what redis leaves of the cores, with few hosts / with these",
-                            moving.median_ratio(results, "free_rate", router.name), MOST_SLOWER)
-        bench.goals.at_most(f"{router.name}: CPU of the lanes per message / with few hosts",
-                            1 / moving.median_ratio(results, "cpu_us", router.name), MOST_SLOWER)
-    return {**found, "lanes": bench.summary(load, results)}
+    found = {shape_name(router.shape): measure_polls(bench, router) for router in routers}
+    for router in routers:
+        found[shape_name(router.shape)]["lanes"] = measure_lanes(bench, router, load)
+    return found
