@@ -74,12 +74,13 @@ publish(Lane *lane, Delivery *delivery, bool bare)
                        delivery->message->body);
 }
 
-/* A broker of its own may have half the window unconfirmed; the shared one is needed for everything. */
+/* A broker of its own may have an eighth of the window unconfirmed: if it falls silent, the others have the
+ * rest. The shared one is needed for everything. */
 static bool
 is_full(const Lane *lane, const Target *target)
 {
         return target->outlet != lane->outlet &&
-               outlet_unconfirmed(target->outlet) >= MAX(lane->route->prefetch / 2, 1);
+               outlet_unconfirmed(target->outlet) >= MAX(lane->route->prefetch / 8, 1);
 }
 
 /* False if it has to wait. */
