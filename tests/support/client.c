@@ -181,6 +181,18 @@ is_not_found(amqp_rpc_reply_t reply)
                ((amqp_channel_close_t *)reply.reply.decoded)->reply_code == AMQP_NOT_FOUND;
 }
 
+/* Confirms of the channel that is gone would be taken for the new one's. */
+static void
+drop_queued_frames(Client *client)
+{
+        struct timeval at_once = {0};
+        amqp_frame_t frame;
+
+        while (amqp_frames_enqueued(client->connection) &&
+               amqp_simple_wait_frame_noblock(client->connection, &frame, &at_once) == AMQP_STATUS_OK)
+                ;
+}
+
 bool
 client_count(Client *client, const char *queue, uint32_t *out_messages, uint32_t *out_consumers)
 {
@@ -192,6 +204,7 @@ client_count(Client *client, const char *queue, uint32_t *out_messages, uint32_t
                 amqp_channel_close_ok_t close_ok = {0};
 
                 amqp_send_method(client->connection, CHANNEL, AMQP_CHANNEL_CLOSE_OK_METHOD, &close_ok);
+                drop_queued_frames(client);
                 open_channel(client);
                 return false;
         }
