@@ -4,8 +4,8 @@
  * all keys of a redis that others use too, and nobody compares clocks.
  */
 #include "cluster/announcement.h"
+#include "conf/trouble.h"
 
-#include <gio/gio.h>
 #include <string.h>
 
 #define SET_KEY "cluster-router:routers"
@@ -49,7 +49,7 @@ receive(RedisLink *link, int type, GError **error)
         g_autoptr(redisReply) reply = redis_link_receive(link, error);
         if (reply == NULL || reply->type == type)
                 return g_steal_pointer(&reply);
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "redis: %s: %s", SET_KEY,
+        g_set_error(error, TROUBLE, TROUBLE_OUTSIDE, "redis: %s: %s", SET_KEY,
                     reply->type == REDIS_REPLY_ERROR ? reply->str
                                                      : "an answer of another type than expected");
         return NULL;

@@ -3,8 +3,8 @@
 
 #include "cluster/migration.h"
 #include "cluster/mysql_link.h"
+#include "conf/trouble.h"
 
-#include <gio/gio.h>
 #include <mysqld_error.h>
 #include <string.h>
 
@@ -308,7 +308,7 @@ apply_missing(Catalogue *catalogue, unsigned *out_applied, GError **error)
         if (!run_all(catalogue, sql, error) || !catalogue_version(catalogue, &version, error))
                 return false;
         if (version > n_migrations) {
-                g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
+                g_set_error(error, TROUBLE, TROUBLE_OUTSIDE,
                             "the database has schema version %u, this program knows %zu: use a newer program",
                             version, n_migrations);
                 return false;
@@ -329,7 +329,7 @@ migrate_locked(Catalogue *catalogue, unsigned *out_applied, GError **error)
         if (run_for_number(catalogue, "SELECT GET_LOCK(" LOCK_NAME ", 30)", &got_lock, error) != 0)
                 return false;
         if (got_lock != 1) {
-                g_set_error(error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
+                g_set_error(error, TROUBLE, TROUBLE_OUTSIDE,
                             "another program has been changing this database for 30 s; try again later");
                 return false;
         }

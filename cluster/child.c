@@ -5,10 +5,10 @@
  * runs at a moment of its own choosing. A pipe that closes on exec tells whether the command could be run.
  */
 #include "cluster/child.h"
+#include "conf/trouble.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <gio/gio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -44,8 +44,7 @@ exec_status(int code)
 static int
 set_exec_error(const char *command, int code, GError **error)
 {
-        g_set_error(error, G_IO_ERROR, g_io_error_from_errno(code), "cannot run \"%s\": %s", command,
-                    g_strerror(code));
+        g_set_error(error, TROUBLE, TROUBLE_OUTSIDE, "cannot run \"%s\": %s", command, g_strerror(code));
         return exec_status(code);
 }
 

@@ -4,8 +4,8 @@
 
 #include "cluster/redis_link.h"
 #include "conf/name.h"
+#include "conf/trouble.h"
 
-#include <gio/gio.h>
 #include <string.h>
 
 enum { BATCH = 1000, KEY_SIZE = 2 * NAME_MAX_BYTES + 32 };
@@ -69,7 +69,7 @@ expect_two(Liveness *liveness, GError **error)
         const redisReply *refused = first->type == REDIS_REPLY_ERROR ? first : second;
         if (refused->type != REDIS_REPLY_ERROR)
                 return true;
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "redis: %s", refused->str);
+        g_set_error(error, TROUBLE, TROUBLE_OUTSIDE, "redis: %s", refused->str);
         return false;
 }
 

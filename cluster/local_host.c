@@ -2,8 +2,9 @@
 #include "cluster/local_host.h"
 
 #include "conf/name.h"
+#include "conf/trouble.h"
 
-#include <gio/gio.h>
+#include <arpa/inet.h>
 #include <ifaddrs.h>
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -11,28 +12,30 @@
 
 /* Addresses are compared as addresses: "::1" and "0:0:0:0:0:0:0:1" are one. */
 static bool
-is_address(const struct sockaddr *address, GInetAddress *wanted)
+is_address(const struct sockaddr *address, const char *member)
 {
-        const guint8 *bytes = NULL;
+        struct in6_addr wanted;
+        const void *bytes;
+        size_t size;
         if (address == NULL)
                 return false;
-        if (address->sa_family == AF_INET)
-                bytes = (const guint8 *)&((const struct sockaddr_in *)(const void *)address)->sin_addr;
-        else if (address->sa_family == AF_INET6)
-                bytes = (const guint8 *)&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
-        GSocketFamily family = g_inet_address_get_family(wanted);
-        return bytes != NULL && (int)family == (int)address->sa_family &&
-               memcmp(bytes, g_inet_address_to_bytes(wanted), g_inet_address_get_native_size(wanted)) == 0;
+        if (address->sa_family == AF_INET) {
+                bytes = &((const struct sockaddr_in *)(const void *)address)->sin_addr;
+                size = sizeof(struct in_addr);
+        } else if (address->sa_family == AF_INET6) {
+                bytes = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+                size = sizeof(struct in6_addr);
+        } else {
+                return false;
+        }
+        return inet_pton(address->sa_family, member, &wanted) == 1 && memcmp(bytes, &wanted, size) == 0;
 }
 
 static bool
 is_ours(const struct ifaddrs *interfaces, const char *member)
 {
-        g_autoptr(GInetAddress) wanted = g_inet_address_new_from_string(member);
-        if (wanted == NULL)
-                return false;
         for (; interfaces != NULL; interfaces = interfaces->ifa_next) {
-                if (is_address(interfaces->ifa_addr, wanted))
+                if (is_address(interfaces->ifa_addr, member))
                         return true;
         }
         return false;
@@ -64,7 +67,7 @@ local_host_find(const Conf *conf, GError **error)
         if (name_is_host(host, strlen(host)))
                 return g_steal_pointer(&host);
         g_set_error(
-            error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+            error, TROUBLE, TROUBLE_OUTSIDE,
             "%s: this machine is called \"%s\", which is no legal host name (%s); set host in [DEFAULT]",
             conf->path, host, name_explain_host(host, strlen(host)));
         return NULL;

@@ -8,7 +8,6 @@
 #include "cluster/catalogue.h"
 #include "cluster/mysql_link.h"
 
-#include <gio/gio.h>
 #include <string.h>
 
 enum { ROWS_AT_ONCE = 500, PURGE_AT_ONCE = 10000 };

@@ -7,8 +7,8 @@
 #include "cluster/mysql_link.h"
 
 #include "conf/conf_url.h"
+#include "conf/trouble.h"
 
-#include <gio/gio.h>
 #include <string.h>
 
 enum { COLUMNS_MAX = 16, COLUMN_BYTES = 1024, FIRST_CLIENT_ERROR = 2000 };
@@ -26,7 +26,7 @@ mysql_link_new(const char *url, int64_t timeout_ms, const ConfTls *tls, GError *
         const char *problem;
         ConfUrl *parts = conf_url_parse(url, CONF_URL_MYSQL, &problem);
         if (parts == NULL) {
-                g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "MySQL URL: %s", problem);
+                g_set_error(error, TROUBLE, TROUBLE_OUTSIDE, "MySQL URL: %s", problem);
                 return NULL;
         }
         MysqlLink *link = g_new0(MysqlLink, 1);
@@ -105,7 +105,7 @@ fail(MysqlLink *link, MYSQL_STMT *statement, GError **error)
 {
         unsigned code = statement != NULL ? mysql_stmt_errno(statement) : mysql_errno(link->mysql);
         const char *text = statement != NULL ? mysql_stmt_error(statement) : mysql_error(link->mysql);
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "MySQL: %s (%u)", text, code);
+        g_set_error(error, TROUBLE, TROUBLE_OUTSIDE, "MySQL: %s (%u)", text, code);
         return code != 0 ? code : FIRST_CLIENT_ERROR;
 }
 

@@ -2,8 +2,8 @@
 #include "cluster/redis_link.h"
 
 #include "conf/conf_url.h"
+#include "conf/trouble.h"
 
-#include <gio/gio.h>
 #include <string.h>
 
 struct RedisLink {
@@ -29,7 +29,7 @@ redis_link_new(const char *url, int64_t timeout_ms, GError **error)
         const char *problem;
         ConfUrl *parts = conf_url_parse(url, CONF_URL_REDIS, &problem);
         if (parts == NULL) {
-                g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "redis URL: %s", problem);
+                g_set_error(error, TROUBLE, TROUBLE_OUTSIDE, "redis URL: %s", problem);
                 return NULL;
         }
         RedisLink *link = g_new0(RedisLink, 1);
@@ -62,7 +62,7 @@ redis_link_close(RedisLink *link)
 static bool
 fail(RedisLink *link, GError **error, const char *what)
 {
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "redis: %s", what);
+        g_set_error(error, TROUBLE, TROUBLE_OUTSIDE, "redis: %s", what);
         redis_link_close(link);
         return false;
 }

@@ -9,8 +9,8 @@
 #include "cluster/merge.h"
 #include "cluster/registry_private.h"
 #include "cluster/saved_view.h"
+#include "conf/trouble.h"
 
-#include <gio/gio.h>
 #include <string.h>
 
 /* NULL before the first view. */
@@ -128,7 +128,7 @@ check_names(const Conf *conf, GPtrArray *rows, GError **error)
                             strcmp(((const CatalogueCluster *)rows->pdata[j])->name, names->pdata[i]) == 0;
                 if (known)
                         continue;
-                g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "%s; the catalogue has no such cluster",
+                g_set_error(error, TROUBLE, TROUBLE_OUTSIDE, "%s; the catalogue has no such cluster",
                             (const char *)lines->pdata[i]);
                 return false;
         }

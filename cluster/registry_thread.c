@@ -11,8 +11,8 @@
 #include "cluster/merge.h"
 #include "cluster/registry_private.h"
 #include "cluster/saved_view.h"
+#include "conf/trouble.h"
 
-#include <gio/gio.h>
 #include <string.h>
 
 enum { RETRY_FIRST_MS = 500, REDIS_RETRY_MAX_MS = 5000, MYSQL_RETRY_MAX_MS = 30000 };
@@ -243,7 +243,7 @@ is_credible(const Conf *conf, GPtrArray *rows, GPtrArray *known, GError **error)
         if (rows->len > 0 || (known->len == 0 && conf->clusters->len > 0))
                 return true;
         g_set_error(
-            error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND,
+            error, TROUBLE, TROUBLE_OUTSIDE,
             "MySQL: the catalogue is empty; create a cluster with \"clusterctl cluster create NAME\"");
         return false;
 }

@@ -5,11 +5,11 @@
  */
 #include "router/beat_amqp.h"
 
+#include "conf/trouble.h"
 #include "router/control.h"
 #include "router/dial.h"
 #include "router/message.h"
 
-#include <gio/gio.h>
 #include <jansson.h>
 #include <string.h>
 #include <sys/time.h>
@@ -58,7 +58,7 @@ free_beat(void *sender)
 static bool
 fail(AmqpBeat *beat, GError **error, const char *why)
 {
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "control queue: %s", why);
+        g_set_error(error, TROUBLE, TROUBLE_OUTSIDE, "control queue: %s", why);
         disconnect(beat);
         return false;
 }
@@ -110,7 +110,7 @@ judge(const amqp_bytes_t body, GError **error)
         const char *why = json_string_value(json_object_get(json_object_get(document, "error"), "message"));
 
         if (why)
-                g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "the router refuses: %s", why);
+                g_set_error(error, TROUBLE, TROUBLE_OUTSIDE, "the router refuses: %s", why);
         json_decref(document);
         return why == NULL;
 }

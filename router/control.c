@@ -11,7 +11,6 @@
 #include "router/dial.h"
 #include "router/topology.h"
 
-#include <gio/gio.h>
 #include <string.h>
 #include <sys/time.h>
 

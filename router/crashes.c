@@ -7,10 +7,10 @@
  */
 
 #include "router/crashes.h"
+#include "conf/trouble.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <gio/gio.h>
 #include <glib/gstdio.h>
 #include <stdio.h>
 #include <sys/file.h>
@@ -82,7 +82,7 @@ crashes_open(const char *state_dir, GError **error)
         Crashes *crashes = g_new0(Crashes, 1);
 
         if (g_mkdir_with_parents(state_dir, 0700) < 0 || !find_place(crashes, state_dir)) {
-                g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errno), "state_dir %s: %s", state_dir,
+                g_set_error(error, TROUBLE, TROUBLE_OUTSIDE, "state_dir %s: %s", state_dir,
                             g_strerror(errno));
                 crashes->lock = -1;
                 release(crashes);

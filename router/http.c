@@ -12,13 +12,13 @@
  * port is taken or the address is not of this machine.
  */
 #include "router/http.h"
+#include "conf/trouble.h"
 #include "router/crowd.h"
 #include "router/metrics.h"
 #include "router/report.h"
 #include "router/web.h"
 
 #include <errno.h>
-#include <gio/gio.h>
 #include <microhttpd.h>
 #include <netdb.h>
 #include <string.h>
@@ -58,7 +58,7 @@ typedef struct {
         unsigned status;
         const char *type;
         char *body; /* the answer's owner passes it on to libmicrohttpd; NULL: it is a file */
-        WebFile file;
+        const WebFile *file;
 } Answer;
 
 /* --- answers --- */
@@ -157,9 +157,9 @@ answer_page(const Http *http, const char *path)
                 return pages[i].answer(http, &input);
         }
 
-        WebFile file;
-        if (web_find(path, &file))
-                return (Answer){.status = MHD_HTTP_OK, .type = file.type, .file = file};
+        const WebFile *file = web_find(path);
+        if (file)
+                return (Answer){.status = MHD_HTTP_OK, .type = file->type, .file = file};
         return answer_error(MHD_HTTP_NOT_FOUND, "no such page");
 }
 
@@ -169,10 +169,10 @@ static enum MHD_Result
 send_answer(struct MHD_Connection *connection, Answer answer)
 {
         struct MHD_Response *response =
-            answer.body
-                ? MHD_create_response_from_buffer(strlen(answer.body), answer.body, MHD_RESPMEM_MUST_COPY)
-                : MHD_create_response_from_buffer(answer.file.size, (void *)answer.file.bytes,
-                                                  MHD_RESPMEM_PERSISTENT);
+            answer.file
+                ? MHD_create_response_from_buffer(answer.file->size, (void *)answer.file->bytes,
+                                                  MHD_RESPMEM_PERSISTENT)
+                : MHD_create_response_from_buffer(strlen(answer.body), answer.body, MHD_RESPMEM_MUST_COPY);
 
         g_free(answer.body);
         if (response == NULL)
@@ -182,8 +182,7 @@ send_answer(struct MHD_Connection *connection, Answer answer)
         MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
         MHD_add_response_header(response, "X-Frame-Options", "DENY");
         MHD_add_response_header(response, "Referrer-Policy", "no-referrer");
-        MHD_add_response_header(response, "Content-Security-Policy",
-                                answer.file.bytes ? PAGE_POLICY : DATA_POLICY);
+        MHD_add_response_header(response, "Content-Security-Policy", answer.file ? PAGE_POLICY : DATA_POLICY);
         if (answer.status >= 400 && answer.status < 500) /* who asks nonsense need not stay */
                 MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
         if (answer.status == MHD_HTTP_METHOD_NOT_ALLOWED)
@@ -276,7 +275,7 @@ resolve(const Conf *conf, GError **error)
         int failure = getaddrinfo(conf->http_address, port, &hints, &found);
         if (failure == 0)
                 return found;
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "cannot listen on %s: %s; set listen in [http]",
+        g_set_error(error, TROUBLE, TROUBLE_OUTSIDE, "cannot listen on %s: %s; set listen in [http]",
                     conf->http_address, gai_strerror(failure));
         return NULL;
 }
@@ -291,7 +290,7 @@ set_listen_error(GError **error, const Conf *conf, int cause)
             : cause == EACCES        ? "ports below 1024 need privileges; set listen in [http]"
                                      : "set another listen in [http]";
 
-        g_set_error(error, G_IO_ERROR, g_io_error_from_errno(cause), "cannot listen on %s port %u: %s: %s",
+        g_set_error(error, TROUBLE, TROUBLE_OUTSIDE, "cannot listen on %s port %u: %s: %s",
                     conf->http_address, conf->http_port, g_strerror(cause), remedy);
 }
 
@@ -346,7 +345,7 @@ http_new(const Conf *conf, Stats *stats, Registry *registry, Recorder *recorder,
         if (http->daemon)
                 return g_steal_pointer(&http);
         close(listener);
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "cannot start the HTTP thread for %s port %u",
+        g_set_error(error, TROUBLE, TROUBLE_OUTSIDE, "cannot start the HTTP thread for %s port %u",
                     conf->http_address, conf->http_port);
         return NULL;
 }

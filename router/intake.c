@@ -11,7 +11,6 @@
 #include "router/topology.h"
 
 #include <amqp_framing.h>
-#include <gio/gio.h>
 
 enum { GAP_PATIENCE_US = 50 * 1000 };
 

@@ -7,11 +7,16 @@
 #include "router/daemon.h"
 #include "router/log_format.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
+
+/* Of what a lane has in its window and gives back at once, so much is kept for the next one, which would have
+ * to ask the kernel for every page again. */
+enum { KEPT_BYTES = 16 << 20 };
 
 /* librabbitmq decodes nested header tables by recursion; a frame can hold 18,000 levels. */
 enum { STACK_BYTES = 32 << 20 };
@@ -100,6 +105,9 @@ prepare_process(void)
 
         signal(SIGPIPE, SIG_IGN); /* hiredis writes to sockets without MSG_NOSIGNAL */
         g_log_writer_default_set_use_stderr(TRUE);
+        /* One heap: what the registry gives back is of use to the lanes. */
+        mallopt(M_ARENA_MAX, 1);
+        mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
         pthread_attr_init(&attributes);
         pthread_attr_setstacksize(&attributes, STACK_BYTES);
         pthread_setattr_default_np(&attributes);

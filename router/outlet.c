@@ -7,10 +7,10 @@
  */
 
 #include "router/outlet.h"
+#include "conf/trouble.h"
 #include "router/dial.h"
 
 #include <amqp_framing.h>
-#include <gio/gio.h>
 #include <string.h>
 
 struct Outlet {
@@ -38,7 +38,7 @@ set_up(amqp_connection_state_t connection, const Conf *conf, const ConfRoute *ro
         if (reply.reply_type != AMQP_RESPONSE_NORMAL) {
                 g_autofree char *why = dial_describe_reply(reply);
 
-                g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "cannot switch confirms on: %s", why);
+                g_set_error(error, TROUBLE, TROUBLE_OUTSIDE, "cannot switch confirms on: %s", why);
                 return false;
         }
         return true;

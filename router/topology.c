@@ -8,10 +8,10 @@
  */
 
 #include "router/topology.h"
+#include "conf/trouble.h"
 #include "router/dial.h"
 
 #include <amqp_framing.h>
-#include <gio/gio.h>
 
 char *
 topology_parking_queue(const ConfRoute *route, const char *cluster)
@@ -54,7 +54,7 @@ recover(amqp_connection_state_t connection, amqp_channel_t channel, amqp_rpc_rep
         bool refused =
             reply.reply_type == AMQP_RESPONSE_SERVER_EXCEPTION && reply.reply.id == AMQP_CHANNEL_CLOSE_METHOD;
 
-        g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "%s: %s", what, why);
+        g_set_error(error, TROUBLE, TROUBLE_OUTSIDE, "%s: %s", what, why);
         if (!refused ||
             amqp_send_method(connection, channel, AMQP_CHANNEL_CLOSE_OK_METHOD, &ok) != AMQP_STATUS_OK)
                 return TOPOLOGY_LOST;

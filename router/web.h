@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -9,10 +8,14 @@
  * bytes live as long as the process. Any thread.
  */
 typedef struct {
+        const char *path; /* on HTTP; "/" is the page itself */
         const char *type; /* media type */
-        const void *bytes;
+        const char *bytes;
         size_t size;
 } WebFile;
 
-/* "/" is the page itself. False if there is no file at @path. */
-bool web_find(const char *path, WebFile *out_file);
+extern const WebFile web_files[]; /* made by router/web/embed.py */
+extern const size_t n_web_files;
+
+/* NULL if there is no file at @path. */
+const WebFile *web_find(const char *path);

@@ -2,6 +2,7 @@
 /*
  * The HTTP side on a loopback port, with a registry that knows the file alone: no server is needed.
  */
+#include "conf/trouble.h"
 #include "router/http.h"
 
 #include <gio/gio.h>
@@ -257,7 +258,7 @@ test_port_taken(Fixture *fixture, gconstpointer data)
             http_new(fixture->conf, fixture->stats, fixture->registry, fixture->recorder, &error);
 
         g_assert_null(second);
-        g_assert_error(error, G_IO_ERROR, G_IO_ERROR_ADDRESS_IN_USE);
+        g_assert_error(error, TROUBLE, TROUBLE_OUTSIDE);
         assert_holds(error->message, address);
         assert_holds(error->message, "[http]");
 }
