@@ -6,10 +6,23 @@
  */
 
 #include "router/assembly.h"
+#include "router/dial.h"
 
 #include <string.h>
 
 enum { CONSUMER_TAG_MAX = 16 };
+
+bool
+assembly_is_in_place(const amqp_frame_t *frame)
+{
+        unsigned class_id = frame->frame_type == AMQP_FRAME_METHOD ? frame->payload.method.id >> 16 : 0;
+
+        if (frame->frame_type == AMQP_FRAME_HEARTBEAT || class_id == AMQP_CONNECTION_CLASS)
+                return frame->channel == 0;
+        if (class_id == AMQP_CHANNEL_CLASS || class_id == AMQP_QUEUE_CLASS)
+                return frame->channel == LINK_CHANNEL || frame->channel == LINK_SIDE_CHANNEL;
+        return frame->channel == LINK_CHANNEL;
+}
 
 void
 assembly_begin_delivery(Assembly *assembly, const amqp_basic_deliver_t *method)

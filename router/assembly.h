@@ -22,6 +22,13 @@ typedef struct {
         Message *message; /* its body is still coming */
 } Assembly;
 
+/*
+ * Whether a broker may send such a frame on that channel: connections speak on channel 0, answers to
+ * questions come on either of ours, and messages and what became of them on LINK_CHANNEL alone. A confirm
+ * from elsewhere is none.
+ */
+bool assembly_is_in_place(const amqp_frame_t *frame) G_GNUC_WARN_UNUSED_RESULT;
+
 void assembly_begin_delivery(Assembly *assembly, const amqp_basic_deliver_t *method);
 void assembly_begin_return(Assembly *assembly, const amqp_basic_return_t *method);
 

@@ -433,6 +433,8 @@ on_method(Link *link, const amqp_frame_t *frame, LinkEvent *out)
 static LinkEventKind
 on_frame(Link *link, const amqp_frame_t *frame, LinkEvent *out)
 {
+        if (!assembly_is_in_place(frame))
+                return lost(link, out, "the broker sent a frame on a wrong channel");
         if (frame->frame_type == AMQP_FRAME_METHOD)
                 return on_method(link, frame, out);
 
