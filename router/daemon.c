@@ -138,29 +138,6 @@ open_crashes(Daemon *daemon)
                 g_warning("the last run did not end by itself: taking messages one by one at first");
 }
 
-Daemon *
-daemon_new(Conf *conf, GError **error)
-{
-        g_autoptr(Daemon) daemon = g_new0(Daemon, 1);
-
-        daemon->loop = g_main_loop_new(NULL, FALSE);
-        daemon->conf = conf_ref(conf);
-        daemon->stats = stats_new();
-        daemon->watchdog = watchdog_new();
-        daemon->recorder = recorder_new(g_get_monotonic_time());
-        daemon->crew = crew_new();
-        daemon->controls = g_ptr_array_new_with_free_func((GDestroyNotify)control_free);
-        stats_set_conf(daemon->stats, conf);
-        if (!start_services(daemon, error))
-                return NULL;
-        open_crashes(daemon);
-        daemon->book = reply_book_new(conf);
-        daemon->chronicle = chronicle_new(daemon->stats, CHRONICLE_STEP_S);
-        start_missing(daemon);
-        start_controls(daemon);
-        return g_steal_pointer(&daemon);
-}
-
 void
 daemon_free(Daemon *daemon)
 {
@@ -391,14 +368,41 @@ on_fail_fast(gpointer user_data)
         return summary.consuming < daemon->conf->routes->len ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }
 
+/* ---- from the beginning to the end ---- */
+
+Daemon *
+daemon_new(Conf *conf, GError **error)
+{
+        g_autoptr(Daemon) daemon = g_new0(Daemon, 1);
+
+        daemon->loop = g_main_loop_new(NULL, FALSE);
+        daemon->conf = conf_ref(conf);
+        daemon->stats = stats_new();
+        daemon->watchdog = watchdog_new();
+        daemon->recorder = recorder_new(g_get_monotonic_time());
+        daemon->crew = crew_new();
+        daemon->controls = g_ptr_array_new_with_free_func((GDestroyNotify)control_free);
+        stats_set_conf(daemon->stats, conf);
+        /* From here on they wait for the main loop: one that comes before it runs must not kill what has
+         * begun. */
+        g_unix_signal_add(SIGHUP, on_hangup, daemon);
+        g_unix_signal_add(SIGTERM, on_terminate, daemon);
+        g_unix_signal_add(SIGINT, on_terminate, daemon);
+        if (!start_services(daemon, error))
+                return NULL;
+        open_crashes(daemon);
+        daemon->book = reply_book_new(conf);
+        daemon->chronicle = chronicle_new(daemon->stats, CHRONICLE_STEP_S);
+        start_missing(daemon);
+        start_controls(daemon);
+        return g_steal_pointer(&daemon);
+}
+
 bool
 daemon_run(Daemon *daemon, bool fail_fast, GError **error)
 {
         unsigned feed_ms;
 
-        g_unix_signal_add(SIGHUP, on_hangup, daemon);
-        g_unix_signal_add(SIGTERM, on_terminate, daemon);
-        g_unix_signal_add(SIGINT, on_terminate, daemon);
         g_timeout_add_seconds(STATUS_EVERY_S, on_status, daemon);
         g_timeout_add_seconds(RECORD_EVERY_S, on_record, daemon);
         feed_ms = feed_init(&daemon->feed);

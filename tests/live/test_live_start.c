@@ -21,7 +21,7 @@
 static const char CONF[] = CLUSTERS ROUTE;
 static const char *const BOTH[] = {"east", "west", NULL};
 
-enum { DEADLINE_MS = 30000, EXIT_USAGE = 64, EXIT_UNAVAILABLE = 69, EXIT_CONFIG = 78 };
+enum { DEADLINE_MS = 30000, EARLY_SIGNALS = 20, EXIT_USAGE = 64, EXIT_UNAVAILABLE = 69, EXIT_CONFIG = 78 };
 
 /* Runs a router that ends by itself: its exit status, with what it logged checked for @wanted. */
 static int
@@ -77,6 +77,25 @@ test_fail_fast_with_broker_stays(void)
         stage_send(stage, "$N", "east", "up");
         stage_expect(stage, "$N.east", "up");
         stage_stop(stage);
+}
+
+/* Lanes may have begun to consume by then, so both must be more than a sudden death. */
+static void
+test_signals_count_as_soon_as_anything_is_there(void)
+{
+        g_autoptr(Stage) stage = stage_new("early");
+
+        if (stage == NULL)
+                return;
+        stage_configure(stage, CONF);
+        for (unsigned i = 0; i < EARLY_SIGNALS; i++) {
+                stage_start_with(stage, NULL);
+                while (stage_get(stage, "/healthz", NULL) != 200)
+                        g_assert_true(program_is_running(stage->router));
+                program_signal(stage->router, SIGHUP);
+                program_signal(stage->router, SIGTERM);
+                g_assert_cmpint(program_wait_exit(stage->router, DEADLINE_MS), ==, 0);
+        }
 }
 
 static void
@@ -289,6 +308,8 @@ main(int argc, char **argv)
         g_test_init(&argc, &argv, NULL);
         g_test_add_func("/start/fail-fast-without-broker-exits-69", test_fail_fast_without_broker_exits_69);
         g_test_add_func("/start/fail-fast-with-broker-stays", test_fail_fast_with_broker_stays);
+        g_test_add_func("/start/signals-count-as-soon-as-anything-is-there",
+                        test_signals_count_as_soon_as_anything_is_there);
         g_test_add_func("/start/without-broker-it-waits-and-says-so",
                         test_without_broker_it_waits_and_says_so);
         g_test_add_func("/start/late-broker-is-found", test_late_broker_is_found);
