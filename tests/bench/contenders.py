@@ -66,6 +66,11 @@ class BenchError(Exception):
     """Why the benchmark cannot go on."""
 
 
+def process_cpu_ns(pid):
+    """User and system time of all its threads so far: the kernel's CPU clock of a process."""
+    return time.clock_gettime_ns((~pid << 3) | 2)
+
+
 class Contender:
     """A program that moves messages. @looks: it must sort them by cluster, half to each."""
 
@@ -94,8 +99,7 @@ class Contender:
                              f"{tail(self.log())}")
 
     def cpu_ns(self):
-        """User and system time of all its threads so far: the kernel's CPU clock of a process."""
-        return time.clock_gettime_ns((~self.process.pid << 3) | 2)
+        return process_cpu_ns(self.process.pid)
 
     def resident_bytes(self):
         with open(f"/proc/{self.process.pid}/status", encoding="utf-8") as status:

@@ -11,7 +11,7 @@ import urllib.request
 
 import loads
 import moving
-from contenders import BenchError, Router
+from contenders import BenchError, Router, process_cpu_ns
 
 MANY = ((1000, 100), (10000, 2))
 POLLS = 10
@@ -28,7 +28,7 @@ DEADLINE_S = 60
 MB = 1e6
 
 # free_rate: messages per second of the time that redis leaves of all cores
-Result = collections.namedtuple("Result", "rate cpu_us free_rate")
+Result = collections.namedtuple("Result", "rate cpu_us broker_us free_rate")
 
 
 class RouterOfHosts(Router):
@@ -73,8 +73,7 @@ class RouterOfHosts(Router):
 
 
 def redis_cpu_ns(bench):
-    """The kernel's CPU clock of that process."""
-    return time.clock_gettime_ns((~bench.redis.process.pid << 3) | 2)
+    return process_cpu_ns(bench.redis.process.pid)
 
 
 def shape_name(shape):
@@ -128,16 +127,17 @@ def move(bench, router, load):
         cpu_begin = router.cpu_ns()
         router.process.send_signal(signal.SIGCONT)
         begin, first, _ = moving.wait_for_arrivals(bench.queues, router, 1)
-        redis_begin = redis_cpu_ns(bench)
+        redis_begin, broker_begin = redis_cpu_ns(bench), process_cpu_ns(bench.rabbit.process.pid)
         end, _, _ = moving.wait_for_arrivals(bench.queues, router, load.count)
         redis_s = (redis_cpu_ns(bench) - redis_begin) / 1e9
+        broker_ns = process_cpu_ns(bench.rabbit.process.pid) - broker_begin
         bench.queues.sleep(moving.SETTLE_S)
         cpu_us = (router.cpu_ns() - cpu_begin) / 1000 / load.count
     finally:
         router.stop()
     moving.check_outcome(bench.queues, router, load, load.count)
     moved, elapsed_s = load.count - first, end - begin
-    return Result(moved / elapsed_s, cpu_us, moved / (elapsed_s - redis_s / os.cpu_count()))
+    return Result(moved / elapsed_s, cpu_us, broker_ns / 1000 / moved, moved / (elapsed_s - redis_s / os.cpu_count()))
 
 
 def move_in_turn(bench, routers, load):

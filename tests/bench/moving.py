@@ -9,13 +9,14 @@ import collections
 import statistics
 import time
 
-from contenders import BenchError
+from contenders import BenchError, process_cpu_ns
 
 LOOK_S = 0.01
 STALL_S = 30
 SETTLE_S = 0.1  # after the last message has arrived, for the acknowledgements, which are part of the work
 
-Result = collections.namedtuple("Result", "rate cpu_us")  # messages per second; per message, or None
+# Messages per second; CPU time per message of the contender, or None, and of the broker
+Result = collections.namedtuple("Result", "rate cpu_us broker_us")
 
 
 def wait_for_arrivals(queues, contender, least):
@@ -42,16 +43,17 @@ def check_outcome(queues, contender, load, count):
         raise BenchError(f"{contender.name}: a message is not persistent any more, or its body has changed")
 
 
-def move(queues, url, contender, load, count):
+def move(queues, rabbit, contender, load, count):
     """One contender, once."""
     queues.make(load)
     queues.fill(load, count)
     try:
-        contender.start(url, load)
+        contender.start(rabbit.url, load)
         begin, first, cpu_begin = wait_for_arrivals(queues, contender, 1)
+        broker_begin = process_cpu_ns(rabbit.process.pid)
         end, _, _ = wait_for_arrivals(queues, contender, count)
         queues.sleep(SETTLE_S)
-        cpu_end = contender.cpu_ns()
+        cpu_end, broker_end = contender.cpu_ns(), process_cpu_ns(rabbit.process.pid)
     finally:
         contender.stop()
     check_outcome(queues, contender, load, count)
@@ -59,17 +61,17 @@ def move(queues, url, contender, load, count):
         raise BenchError(f"{contender.name} moved {count} messages between two looks: too few to measure")
     moved = count - first
     cpu_us = None if cpu_begin is None else (cpu_end - cpu_begin) / 1000 / moved
-    return Result(moved / (end - begin), cpu_us)
+    return Result(moved / (end - begin), cpu_us, (broker_end - broker_begin) / 1000 / moved)
 
 
-def run_rounds(queues, url, contenders, load, rounds):
+def run_rounds(queues, rabbit, contenders, load, rounds):
     """{name: [Result of each round]}; begins with an untimed pass that warms the broker."""
     results = {contender.name: [] for contender in contenders}
-    move(queues, url, contenders[0], load, load.count // 2)
+    move(queues, rabbit, contenders[0], load, load.count // 2)
     for number in range(rounds):
         shift = number % len(contenders)
         for contender in contenders[shift:] + contenders[:shift]:
-            results[contender.name].append(move(queues, url, contender, load, load.count))
+            results[contender.name].append(move(queues, rabbit, contender, load, load.count))
     return results
 
 

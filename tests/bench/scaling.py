@@ -32,7 +32,7 @@ def clusters(bench):
     load = loads.choose(quick=True)[0]._replace(count=COUNT)
     rivals = [Router(bench.build, number - len(loads.CLUSTERS),
                      name="router" if number == CLUSTERS[0] else f"{number}") for number in CLUSTERS]
-    results = moving.run_rounds(bench.queues, bench.rabbit.url, rivals, load, bench.rounds)
+    results = moving.run_rounds(bench.queues, bench.rabbit, rivals, load, bench.rounds)
     print(f"\nClusters configured; \"router\" has {CLUSTERS[0]}", end="")
     bench.print_table(load, results)
     return bench.summary(load, results)
@@ -46,7 +46,7 @@ def lanes(bench):
     rates = {name: [] for name, _, _ in pairs}
     for number in range(bench.rounds):
         for name, router, load in pairs if number % 2 == 0 else pairs[::-1]:
-            rates[name].append(moving.move(bench.queues, bench.rabbit.url, router, load, load.count).rate)
+            rates[name].append(moving.move(bench.queues, bench.rabbit, router, load, load.count).rate)
     ratio = statistics.median(four / single for four, single in zip(rates["4 lanes"], rates["1 lane"]))
     print(f"\n4 lanes on 2 shared queues: {statistics.median(rates['4 lanes']):.0f} messages/s; 1 lane: "
           f"{statistics.median(rates['1 lane']):.0f} messages/s; median ratio {ratio:.2f}", flush=True)
