@@ -24,7 +24,6 @@
 
 enum {
         SEND_BUFFER_BYTES = 1 << 20,
-        PUBLISH_OVERHEAD_BYTES = 200,
         STEADY_US = 10 * 1000 * 1000,
         HEARTBEAT_LOOK_US = 1000 * 1000, /* heartbeats go out and are missed only while reading */
         GRACE_MS = 5000
@@ -296,7 +295,7 @@ link_publish(Link *link, amqp_bytes_t exchange, amqp_bytes_t key, const amqp_bas
                 link_fail(link, "publish failed: %s", amqp_error_string2(status));
                 return false;
         }
-        link->room_bytes -= (int64_t)body.len + PUBLISH_OVERHEAD_BYTES;
+        link->room_bytes -= outbox_last_bytes(link->outbox);
         return true;
 }
 

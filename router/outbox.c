@@ -19,13 +19,14 @@
 
 enum { SIZE_BYTES = 65536, HEAD_BYTES = 7, END_BYTES = 1, METHOD_ID_BYTES = 4, BODY_HEAD_BYTES = 12 };
 
-enum { PIECE_BYTES = 65536, PIECES_AT_ONCE = 8 }; /* then others have their turn */
+enum { PIECE_BYTES = 65536, PIECES_AT_ONCE = 8 /* then others have their turn */, ANY_BYTES = INT32_MAX };
 
 struct Outbox {
         uint8_t *rest; /* of a large body, ours; NULL: none */
         size_t rest_bytes;
         size_t rest_sent;
         amqp_channel_t rest_channel;
+        int64_t last_bytes; /* of the last publish */
         size_t filled;
         uint8_t bytes[SIZE_BYTES];
 };
@@ -61,6 +62,12 @@ bool
 outbox_is_empty(const Outbox *outbox)
 {
         return outbox->filled == 0 && !outbox->rest;
+}
+
+int64_t
+outbox_last_bytes(const Outbox *outbox)
+{
+        return outbox->last_bytes;
 }
 
 bool
@@ -171,6 +178,7 @@ add(Outbox *outbox, size_t frame_max, amqp_channel_t channel, amqp_basic_publish
             !add_header(&cursor, channel, payload_max, properties, body.len) ||
             !add_body(&cursor, channel, payload_max, body))
                 return false;
+        outbox->last_bytes = cursor.at - (outbox->bytes + outbox->filled);
         outbox->filled = (size_t)(cursor.at - outbox->bytes);
         return true;
 }
@@ -249,6 +257,7 @@ outbox_publish(Outbox *outbox, amqp_connection_state_t connection, bool gather, 
                 return status;
         if (gather && add(outbox, frame_max, channel, &method, properties, body))
                 return AMQP_STATUS_OK;
+        outbox->last_bytes = ANY_BYTES;
         return begin_large(outbox, connection, channel, &method, properties, body);
 }
 

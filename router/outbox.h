@@ -34,6 +34,9 @@ int outbox_publish(Outbox *outbox, amqp_connection_state_t connection, bool gath
  */
 int outbox_flush(Outbox *outbox, amqp_connection_state_t connection) G_GNUC_WARN_UNUSED_RESULT;
 
+/* What the last publish takes of the room in the socket: more than any has, if it was begun at once. */
+int64_t outbox_last_bytes(const Outbox *outbox);
+
 void outbox_clear(Outbox *outbox);
 bool outbox_is_empty(const Outbox *outbox);
 /* The rest of a body is still to be written. */

@@ -15,6 +15,7 @@
 /* A lane that waited for an answer would do so for a second; for a socket, 25 s: two heartbeats and a few
  * seconds. */
 enum { DEADLINE_MS = 30000, TRIALS = 5, ANSWER_MS = 500, SOCKET_MS = 10000, LARGE_BYTES = 4 << 20 };
+enum { LARGE_HEADERS = 60, LARGE_HEADER_BYTES = 100000 };
 
 typedef struct {
         Stage *stage;
@@ -133,6 +134,29 @@ test_large_message_that_nobody_reads(void)
         stage_wait_number(scene.stage, "$N", "clusters/east/delivered", 2);
 }
 
+/* A header is written in one go: only what is known to find room may be begun. */
+static void
+test_large_headers_that_nobody_reads(void)
+{
+        g_auto(Scene) scene = {0};
+        g_autofree char *filler = g_strnfill(LARGE_HEADER_BYTES, 'h');
+        amqp_table_entry_t entries[] = {client_entry_text("cluster", "east"),
+                                        client_entry_text("filler", filler)};
+        amqp_basic_properties_t properties = {._flags = AMQP_BASIC_HEADERS_FLAG,
+                                              .headers = {G_N_ELEMENTS(entries), entries}};
+
+        if (!scene_init(&scene))
+                return;
+        fault_proxy_silence(scene.east, FAULT_UP);
+        for (unsigned i = 0; i < LARGE_HEADERS; i++)
+                client_publish(scene.stage->client, "", scene.stage->name, &properties, amqp_empty_bytes);
+        client_confirm(scene.stage->client);
+        g_assert_true(live_wait(DEADLINE_MS, is_in_hand, scene.stage));
+        g_assert_cmpint(travel_ms(&scene), <, SOCKET_MS);
+        fault_proxy_heal(scene.east);
+        stage_wait_number(scene.stage, "$N", "clusters/east/delivered", 1 + LARGE_HEADERS);
+}
+
 /* More than the window: before west's message is read, east's must have made room. */
 static void
 test_window_full_of_messages_for_a_silent_broker(void)
@@ -165,5 +189,7 @@ main(int argc, char **argv)
                         test_window_full_of_messages_for_a_silent_broker);
         g_test_add_func("/stall/large-message-that-nobody-reads-holds-nobody-up",
                         test_large_message_that_nobody_reads);
+        g_test_add_func("/stall/large-headers-that-nobody-reads-hold-nobody-up",
+                        test_large_headers_that_nobody_reads);
         return g_test_run();
 }
