@@ -1,67 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-#include "tests/support/checker.h"
 #include "tests/support/live.h"
-#include "tests/support/stage.h"
+#include "tests/support/trial.h"
 
 #include <signal.h>
 
 /* A router's life under load: stopped, reloaded, killed, cut off. Whatever happens, nothing is lost. */
 
-#define EAST "[east]\ncluster_member_ips = e\n"
-#define WEST "[west]\ncluster_member_ips = w\n"
 #define NORTH "[north]\ncluster_member_ips = n\naliases = pole\n"
-#define ROUTE                                                                                                \
-        "[route:$N]\nqueue = $N\ndestination = queue:{queue}.{cluster}\ncluster_from = header:cluster\n"     \
-        "prefetch = 100\n"
 #define SECOND_ROUTE                                                                                         \
         "[route:$N-b]\nqueue = $N-b\ndestination = queue:{queue}.{cluster}\ncluster_from = header:cluster\n"
 
-static const char PLAIN[] = EAST WEST ROUTE;
-static const char DRAIN[] = EAST "state = drain\n" WEST ROUTE;
-static const char *const BOTH[] = {"east", "west", NULL};
+static const char PLAIN[] = TRIAL_EAST TRIAL_WEST TRIAL_ROUTE;
+static const char DRAIN[] = TRIAL_EAST "state = drain\n" TRIAL_WEST TRIAL_ROUTE;
 
 enum { DEADLINE_MS = 30000, PREFETCH = 100 };
-
-static bool
-set_up(Stage **stage, Checker **checker, const char *name, const char *conf)
-{
-        *stage = stage_new(name);
-        if (*stage == NULL)
-                return false;
-        stage_run(*stage, conf);
-        *checker = checker_new((*stage)->url, (*stage)->name);
-        return true;
-}
-
-static bool
-is_calm(void *data)
-{
-        Stage *stage = data;
-
-        return stage_count(stage, "$N") == 0 && stage_number(stage, "$N", "in_flight") == 0 &&
-               stage_number(stage, "$N", "parked_now") == 0 &&
-               stage_count(stage, "cluster-router.$N.parked.east") == 0;
-}
-
-/* Waits until the router has nothing left to do, and collects. */
-static void
-collect(Stage *stage, Checker *checker)
-{
-        g_autofree char *east = stage_text(stage, "$N.east");
-        g_autofree char *west = stage_text(stage, "$N.west");
-
-        if (!live_wait(DEADLINE_MS, is_calm, stage)) {
-                g_autofree char *stats = NULL;
-                g_autofree char *log = program_log(stage->router);
-
-                stage_get(stage, "/api/v1/stats", &stats);
-                g_error("the router does not come to rest: %u in its queue, %s\n%s", stage_count(stage, "$N"),
-                        stats, log);
-        }
-        g_assert_true(stage_balances(stage, "$N"));
-        checker_collect(checker, east, "east");
-        checker_collect(checker, west, "west");
-}
 
 /* ---- SIGTERM ---- */
 
@@ -71,16 +23,16 @@ test_stop_under_load_loses_and_doubles_nothing(void)
         g_autoptr(Stage) stage = NULL;
         g_autoptr(Checker) checker = NULL;
 
-        if (!set_up(&stage, &checker, "stop", PLAIN))
+        if (!trial_set_up(&stage, &checker, "stop", PLAIN))
                 return;
-        checker_start(checker, BOTH, 2000);
+        checker_start(checker, TRIAL_BOTH, 2000);
         for (unsigned i = 0; i < 4; i++) {
                 checker_wait_confirmed(checker, 700);
                 stage_stop(stage);
                 stage_start(stage);
         }
         checker_stop(checker);
-        collect(stage, checker);
+        trial_collect(stage, checker);
         checker_assert_perfect(checker);
 }
 
@@ -90,9 +42,9 @@ test_stop_while_unparking_under_load_doubles_nothing(void)
         g_autoptr(Stage) stage = NULL;
         g_autoptr(Checker) checker = NULL;
 
-        if (!set_up(&stage, &checker, "stop-unpark", DRAIN))
+        if (!trial_set_up(&stage, &checker, "stop-unpark", DRAIN))
                 return;
-        checker_start(checker, BOTH, 1500);
+        checker_start(checker, TRIAL_BOTH, 1500);
         for (unsigned i = 0; i < 3; i++) {
                 checker_wait_confirmed(checker, 1200);
                 stage_reload(stage, PLAIN);
@@ -102,7 +54,7 @@ test_stop_while_unparking_under_load_doubles_nothing(void)
         }
         stage_reload(stage, PLAIN);
         checker_stop(checker);
-        collect(stage, checker);
+        trial_collect(stage, checker);
         checker_assert_perfect(checker);
 }
 
@@ -114,7 +66,7 @@ test_second_sigterm_ends_at_once(void)
         if (stage == NULL)
                 return;
         stage_declare_limited(stage, "$N.east", 1);
-        stage_run(stage, "drain_deadline = 60s\n" EAST WEST ROUTE);
+        stage_run(stage, "drain_deadline = 60s\n" TRIAL_EAST TRIAL_WEST TRIAL_ROUTE);
         for (unsigned i = 0; i < 3; i++)
                 stage_send(stage, "$N", "east", "no room");
         stage_wait_number(stage, "$N", "in_flight", 2);
@@ -134,7 +86,7 @@ test_stop_gives_back_what_cannot_be_settled(void)
         if (stage == NULL)
                 return;
         stage_declare_limited(stage, "$N.east", 1);
-        stage_run(stage, "drain_deadline = 500ms\n" EAST WEST ROUTE);
+        stage_run(stage, "drain_deadline = 500ms\n" TRIAL_EAST TRIAL_WEST TRIAL_ROUTE);
         for (unsigned i = 0; i < 3; i++)
                 stage_send(stage, "$N", "east", "no room");
         stage_wait_number(stage, "$N", "in_flight", 2);
@@ -157,21 +109,22 @@ static void
 test_reload_under_load_loses_and_doubles_nothing(void)
 {
         static const char *const files[] = {
-            EAST WEST NORTH ROUTE,                                    /* a cluster more */
-            EAST WEST ROUTE SECOND_ROUTE,                             /* one less, a route more */
-            EAST WEST ROUTE "lanes = 1\non_unknown_cluster = park\n", /* a route changed, the other gone */
-            "hold_time = 30s\n" EAST WEST ROUTE                       /* a setting changed */
+            TRIAL_EAST TRIAL_WEST NORTH TRIAL_ROUTE,        /* a cluster more */
+            TRIAL_EAST TRIAL_WEST TRIAL_ROUTE SECOND_ROUTE, /* one less, a route more */
+            TRIAL_EAST TRIAL_WEST TRIAL_ROUTE
+            "lanes = 1\non_unknown_cluster = park\n",             /* a route changed, the other gone */
+            "hold_time = 30s\n" TRIAL_EAST TRIAL_WEST TRIAL_ROUTE /* a setting changed */
         };
         g_autoptr(Stage) stage = NULL;
         g_autoptr(Checker) checker = NULL;
 
-        if (!set_up(&stage, &checker, "reload", PLAIN))
+        if (!trial_set_up(&stage, &checker, "reload", PLAIN))
                 return;
-        checker_start(checker, BOTH, 1500);
+        checker_start(checker, TRIAL_BOTH, 1500);
         for (unsigned i = 0; i < 20; i++) {
                 stage_reload(stage, files[i % G_N_ELEMENTS(files)]);
                 if (i % 5 == 4)
-                        refuse_reload(stage, EAST WEST ROUTE "prefetch = many\n");
+                        refuse_reload(stage, TRIAL_EAST TRIAL_WEST TRIAL_ROUTE "prefetch = many\n");
                 checker_wait_confirmed(checker, 100);
         }
         stage_reload(stage, files[1]);
@@ -179,7 +132,7 @@ test_reload_under_load_loses_and_doubles_nothing(void)
         stage_send(stage, "$N-b", "west", "the second route");
         stage_expect(stage, "$N-b.west", "the second route");
         checker_stop(checker);
-        collect(stage, checker);
+        trial_collect(stage, checker);
         checker_assert_perfect(checker);
 }
 
@@ -189,16 +142,18 @@ test_storm_of_hangups_under_load(void)
         g_autoptr(Stage) stage = NULL;
         g_autoptr(Checker) checker = NULL;
 
-        if (!set_up(&stage, &checker, "storm", PLAIN))
+        if (!trial_set_up(&stage, &checker, "storm", PLAIN))
                 return;
-        checker_start(checker, BOTH, 1500);
+        checker_start(checker, TRIAL_BOTH, 1500);
         for (unsigned i = 0; i < 20; i++) {
-                stage_configure(stage, i % 2 == 0 ? EAST WEST ROUTE "lanes = 1\npark_ttl = 1h\n" : PLAIN);
+                stage_configure(stage, i % 2 == 0 ? TRIAL_EAST TRIAL_WEST TRIAL_ROUTE
+                                           "lanes = 1\npark_ttl = 1h\n"
+                                                  : PLAIN);
                 program_signal(stage->router, SIGHUP);
         }
         checker_wait_confirmed(checker, 500);
         checker_stop(checker);
-        collect(stage, checker);
+        trial_collect(stage, checker);
         checker_assert_perfect(checker);
 }
 
@@ -210,10 +165,10 @@ test_bad_file_leaves_the_old_one_in_force(void)
         if (stage == NULL)
                 return;
         stage_run(stage, PLAIN);
-        refuse_reload(stage, EAST WEST "[route:$N]\nqueu = $N\n");
+        refuse_reload(stage, TRIAL_EAST TRIAL_WEST "[route:$N]\nqueu = $N\n");
         stage_send(stage, "$N", "east", "as before");
         stage_expect(stage, "$N.east", "as before");
-        stage_reload(stage, EAST WEST NORTH ROUTE);
+        stage_reload(stage, TRIAL_EAST TRIAL_WEST NORTH TRIAL_ROUTE);
         stage_send(stage, "$N", "pole", "as now");
         stage_expect(stage, "$N.north", "as now");
 }
@@ -228,16 +183,16 @@ test_kill_under_load_loses_nothing_and_marks_copies(void)
         g_autoptr(Checker) checker = NULL;
         CheckerVerdict verdict;
 
-        if (!set_up(&stage, &checker, "kill", EAST WEST ROUTE "lanes = 2\n"))
+        if (!trial_set_up(&stage, &checker, "kill", TRIAL_EAST TRIAL_WEST TRIAL_ROUTE "lanes = 2\n"))
                 return;
-        checker_start(checker, BOTH, 3000);
+        checker_start(checker, TRIAL_BOTH, 3000);
         for (unsigned i = 0; i < KILLS; i++) {
                 checker_wait_confirmed(checker, 1000);
                 stage_kill(stage);
                 stage_start(stage);
         }
         checker_stop(checker);
-        collect(stage, checker);
+        trial_collect(stage, checker);
         checker_assert_safe(checker);
         verdict = checker_verdict(checker);
         g_assert_cmpuint(verdict.duplicated_marked, <=, KILLS * LANES * PREFETCH);
@@ -250,9 +205,9 @@ test_kill_while_unparking_loses_nothing(void)
         g_autoptr(Stage) stage = NULL;
         g_autoptr(Checker) checker = NULL;
 
-        if (!set_up(&stage, &checker, "kill-unpark", DRAIN))
+        if (!trial_set_up(&stage, &checker, "kill-unpark", DRAIN))
                 return;
-        checker_start(checker, BOTH, 1500);
+        checker_start(checker, TRIAL_BOTH, 1500);
         for (unsigned i = 0; i < KILLS; i++) {
                 checker_wait_confirmed(checker, 1000);
                 stage_reload(stage, PLAIN);
@@ -262,7 +217,7 @@ test_kill_while_unparking_loses_nothing(void)
         }
         checker_stop(checker);
         stage_reload(stage, PLAIN);
-        collect(stage, checker);
+        trial_collect(stage, checker);
         checker_assert_safe(checker);
         /* each of the two intakes, shared and parked, may double a window */
         g_assert_cmpuint(checker_verdict(checker).duplicated_marked, <=, KILLS * 2 * PREFETCH);
@@ -275,20 +230,20 @@ test_two_routers_share_and_one_may_die(void)
         g_autoptr(Stage) other = NULL;
         g_autoptr(Checker) checker = NULL;
 
-        if (!set_up(&stage, &checker, "two", PLAIN))
+        if (!trial_set_up(&stage, &checker, "two", PLAIN))
                 return;
         other = stage_new("two");
         g_free(other->name);
         other->name = g_strdup(stage->name);
         stage_run(other, PLAIN);
-        checker_start(checker, BOTH, 2000);
+        checker_start(checker, TRIAL_BOTH, 2000);
         checker_wait_confirmed(checker, 2000);
         g_assert_cmpint(stage_number(stage, "$N", "delivered"), >, 0);
         g_assert_cmpint(stage_number(other, "$N", "delivered"), >, 0);
         stage_kill(other);
         checker_wait_confirmed(checker, 1000);
         checker_stop(checker);
-        collect(stage, checker);
+        trial_collect(stage, checker);
         checker_assert_safe(checker);
         g_assert_cmpuint(checker_verdict(checker).duplicated_marked, <=, PREFETCH);
 }
@@ -304,9 +259,10 @@ test_closed_connections_lose_nothing(void)
         g_autoptr(Stage) stage = NULL;
         g_autoptr(Checker) checker = NULL;
 
-        if (ctl == NULL || !set_up(&stage, &checker, "cut", "retry_max = 500ms\n" EAST WEST ROUTE))
+        if (ctl == NULL ||
+            !trial_set_up(&stage, &checker, "cut", "retry_max = 500ms\n" TRIAL_EAST TRIAL_WEST TRIAL_ROUTE))
                 return;
-        checker_start(checker, BOTH, 2000);
+        checker_start(checker, TRIAL_BOTH, 2000);
         client_free(g_steal_pointer(&stage->client));
         for (unsigned i = 0; i < CUTS; i++) {
                 g_autofree char *output = NULL;
@@ -317,7 +273,7 @@ test_closed_connections_lose_nothing(void)
         checker_wait_confirmed(checker, 700);
         checker_stop(checker);
         stage->client = client_new(stage->url);
-        collect(stage, checker);
+        trial_collect(stage, checker);
         checker_assert_safe(checker);
         g_assert_cmpuint(checker_verdict(checker).duplicated_marked, <=, CUTS * PREFETCH);
 }
@@ -331,7 +287,7 @@ test_books_balance_at_every_moment(void)
         g_autoptr(Checker) checker = NULL;
         static const char *const mixed[] = {"east", "west", "nowhere", "", NULL};
 
-        if (!set_up(&stage, &checker, "books", PLAIN))
+        if (!trial_set_up(&stage, &checker, "books", PLAIN))
                 return;
         checker_start(checker, mixed, 2000);
         for (unsigned round = 0; round < 4; round++) {

@@ -1,57 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 #include "cluster/liveness.h"
-#include "tests/support/checker.h"
 #include "tests/support/fault_proxy.h"
 #include "tests/support/live.h"
-#include "tests/support/stage.h"
+#include "tests/support/trial.h"
 
 #include <amqp_framing.h>
 #include <string.h>
 
 /* Messages whose cluster cannot take them wait in its parking queue, and go on in order when it can. */
 
-#define ROUTE_OF(prefetch)                                                                                   \
-        "[route:$N]\nqueue = $N\ndestination = queue:{queue}.{cluster}\ncluster_from = header:cluster\n"     \
-        "prefetch = " prefetch "\n"
-#define ROUTE ROUTE_OF("100")
-#define EAST_READY "[east]\ncluster_member_ips = e\n"
-#define EAST_DRAIN EAST_READY "state = drain\n"
-#define WEST_READY "[west]\ncluster_member_ips = w\n"
+#define EAST_DRAIN TRIAL_EAST "state = drain\n"
 
 enum { DEADLINE_MS = 30000 };
 
-static const char READY[] = EAST_READY WEST_READY ROUTE;
-static const char DRAIN[] = EAST_DRAIN WEST_READY ROUTE;
-static const char *const BOTH[] = {"east", "west", NULL};
-
-/* Router and checker on that configuration; false if the test is to be skipped. */
-static bool
-set_up(Stage **stage, Checker **checker, const char *name, const char *conf)
-{
-        *stage = stage_new(name);
-        if (*stage == NULL)
-                return false;
-        stage_run(*stage, conf);
-        *checker = checker_new((*stage)->url, (*stage)->name);
-        return true;
-}
-
-/* All that was confirmed is delivered, once, in order. */
-static void
-expect_perfect(Stage *stage, Checker *checker)
-{
-        g_autofree char *east = stage_text(stage, "$N.east");
-        g_autofree char *west = stage_text(stage, "$N.west");
-
-        stage_wait_number(stage, "$N", "delivered", (int64_t)checker_confirmed(checker));
-        stage_wait_number(stage, "$N", "in_flight", 0);
-        stage_wait_number(stage, "$N", "parked_now", 0);
-        g_assert_true(stage_balances(stage, "$N"));
-        checker_collect(checker, east, "east");
-        checker_collect(checker, west, "west");
-        checker_assert_perfect(checker);
-        g_assert_cmpuint(checker_verdict(checker).delivered, ==, checker_confirmed(checker));
-}
+static const char READY[] = TRIAL_EAST TRIAL_WEST TRIAL_ROUTE;
+static const char DRAIN[] = EAST_DRAIN TRIAL_WEST TRIAL_ROUTE;
 
 /* ---- the cluster is down ---- */
 
@@ -61,9 +24,9 @@ test_drained_cluster_parks_and_unparks_in_order(void)
         g_autoptr(Stage) stage = NULL;
         g_autoptr(Checker) checker = NULL;
 
-        if (!set_up(&stage, &checker, "drain", DRAIN))
+        if (!trial_set_up(&stage, &checker, "drain", DRAIN))
                 return;
-        checker_send(checker, BOTH, 2000);
+        checker_send(checker, TRIAL_BOTH, 2000);
         stage_wait_count(stage, "cluster-router.$N.parked.east", 1000);
         stage_wait_count(stage, "$N.west", 1000);
         stage_wait_number(stage, "$N", "parked_now", 1000);
@@ -71,8 +34,8 @@ test_drained_cluster_parks_and_unparks_in_order(void)
         g_assert_cmpint(stage_number(stage, "$N", "reasons/cluster_drained"), ==, 1000);
         g_assert_cmpuint(stage_count(stage, "$N.east"), ==, 0);
         stage_reload(stage, READY);
-        checker_send(checker, BOTH, 1000);
-        expect_perfect(stage, checker);
+        checker_send(checker, TRIAL_BOTH, 1000);
+        trial_expect_perfect(stage, checker);
 }
 
 static void
@@ -81,9 +44,9 @@ test_order_holds_under_load_through_drains(void)
         g_autoptr(Stage) stage = NULL;
         g_autoptr(Checker) checker = NULL;
 
-        if (!set_up(&stage, &checker, "drain-load", READY))
+        if (!trial_set_up(&stage, &checker, "drain-load", READY))
                 return;
-        checker_start(checker, BOTH, 1500);
+        checker_start(checker, TRIAL_BOTH, 1500);
         for (unsigned i = 0; i < 4; i++) {
                 checker_wait_confirmed(checker, 500);
                 stage_reload(stage, DRAIN);
@@ -93,7 +56,7 @@ test_order_holds_under_load_through_drains(void)
                 checker_wait_confirmed(checker, i == 0 ? 50 : 1500);
         }
         checker_stop(checker);
-        expect_perfect(stage, checker);
+        trial_expect_perfect(stage, checker);
 }
 
 /* What is new at the end of a pass waits in the router. Once its cluster is drained just then, it is parked
@@ -101,8 +64,8 @@ test_order_holds_under_load_through_drains(void)
 static void
 test_order_holds_when_drained_at_the_end_of_a_pass(void)
 {
-        static const char ready[] = EAST_READY WEST_READY ROUTE_OF("2000");
-        static const char drain[] = EAST_DRAIN WEST_READY ROUTE_OF("2000");
+        static const char ready[] = TRIAL_EAST TRIAL_WEST TRIAL_ROUTE_OF("2000");
+        static const char drain[] = EAST_DRAIN TRIAL_WEST TRIAL_ROUTE_OF("2000");
         static const FaultTrigger at_end = {FAULT_DOWN, AMQP_BASIC_CANCEL_OK_METHOD, 1, FAULT_BEFORE,
                                             FAULT_SILENCE};
         g_autoptr(FaultProxy) proxy = NULL;
@@ -116,7 +79,7 @@ test_order_holds_when_drained_at_the_end_of_a_pass(void)
         g_free(stage->url);
         stage->url = g_strdup(fault_proxy_url(proxy));
         stage_run(stage, drain);
-        checker_start(checker, BOTH, 1500);
+        checker_start(checker, TRIAL_BOTH, 1500);
         for (unsigned i = 0; i < 3; i++) {
                 checker_wait_confirmed(checker, 200);
                 fault_proxy_arm(proxy, &at_end);
@@ -129,7 +92,7 @@ test_order_holds_when_drained_at_the_end_of_a_pass(void)
         }
         checker_stop(checker);
         stage_reload(stage, ready);
-        expect_perfect(stage, checker);
+        trial_expect_perfect(stage, checker);
 }
 
 static void
@@ -138,15 +101,15 @@ test_parking_queue_empties_under_steady_load(void)
         g_autoptr(Stage) stage = NULL;
         g_autoptr(Checker) checker = NULL;
 
-        if (!set_up(&stage, &checker, "steady", DRAIN))
+        if (!trial_set_up(&stage, &checker, "steady", DRAIN))
                 return;
-        checker_send(checker, BOTH, 2000);
+        checker_send(checker, TRIAL_BOTH, 2000);
         stage_wait_number(stage, "$N", "parked_now", 1000);
-        checker_start(checker, BOTH, 1000);
+        checker_start(checker, TRIAL_BOTH, 1000);
         stage_reload(stage, READY);
         stage_wait_number(stage, "$N", "parked_now", 0); /* although the load goes on */
         checker_stop(checker);
-        expect_perfect(stage, checker);
+        trial_expect_perfect(stage, checker);
 }
 
 /* A host of a cluster that only this test has says that it lives, or says goodbye. */
@@ -176,7 +139,8 @@ test_heartbeats_open_and_close_a_cluster_under_load(void)
         const char *const clusters[] = {stage->name, NULL};
 
         liveness = liveness_new(redis, 2000, NULL);
-        conf = g_strdup_printf("[redis]\nurl = %s\npoll = 50ms\n[$N]\ncluster_member_ips = h\n" ROUTE, redis);
+        conf = g_strdup_printf("[redis]\nurl = %s\npoll = 50ms\n[$N]\ncluster_member_ips = h\n" TRIAL_ROUTE,
+                               redis);
         stage_run(stage, conf);
         checker = checker_new(stage->url, stage->name);
         checker_start(checker, clusters, 800);
@@ -279,13 +243,13 @@ test_park_ttl_ends_in_the_dead_queue(void)
 
         if (stage == NULL)
                 return;
-        stage_run(stage, EAST_DRAIN WEST_READY ROUTE "park_ttl = 1s\n");
+        stage_run(stage, EAST_DRAIN TRIAL_WEST TRIAL_ROUTE "park_ttl = 1s\n");
         stage_send(stage, "$N", "east", "too old");
         stage_wait_number(stage, "$N", "parked_now", 1);
         g_usleep(1100 * 1000); /* until it is */
         stage_send(stage, "$N", "east", "young");
         stage_wait_number(stage, "$N", "parked_now", 2);
-        stage_reload(stage, EAST_READY WEST_READY ROUTE "park_ttl = 1s\n");
+        stage_reload(stage, TRIAL_EAST TRIAL_WEST TRIAL_ROUTE "park_ttl = 1s\n");
         dead = stage_take(stage, "cluster-router.$N.dead");
         client_message_expect_text(dead, "x-router-reason", "expired");
         stage_expect(stage, "$N.east", "young");
@@ -303,11 +267,11 @@ test_any_waits_in_the_common_queue_until_something_is_usable(void)
         static const char *const none[] = {"", NULL};
         g_autofree char *east = NULL;
 
-        if (!set_up(&stage, &checker, "any", EAST_DRAIN ROUTE "on_no_cluster = any\n"))
+        if (!trial_set_up(&stage, &checker, "any", EAST_DRAIN TRIAL_ROUTE "on_no_cluster = any\n"))
                 return;
         checker_send(checker, none, 500);
         stage_wait_count(stage, "cluster-router.$N.parked", 500);
-        stage_reload(stage, EAST_READY ROUTE "on_no_cluster = any\n");
+        stage_reload(stage, TRIAL_EAST TRIAL_ROUTE "on_no_cluster = any\n");
         stage_wait_number(stage, "$N", "delivered", 500);
         stage_wait_number(stage, "$N", "parked_now", 0);
         g_assert_true(stage_balances(stage, "$N"));
@@ -324,11 +288,11 @@ test_parked_unknown_name_is_delivered_once_known(void)
 
         if (stage == NULL)
                 return;
-        stage_run(stage, WEST_READY ROUTE "on_unknown_cluster = park\n");
+        stage_run(stage, TRIAL_WEST TRIAL_ROUTE "on_unknown_cluster = park\n");
         stage_send(stage, "$N", "east", "early");
         stage_send(stage, "$N", "nowhere", "lost");
         stage_wait_count(stage, "cluster-router.$N.parked", 2);
-        stage_reload(stage, EAST_READY WEST_READY ROUTE "on_unknown_cluster = park\n");
+        stage_reload(stage, TRIAL_EAST TRIAL_WEST TRIAL_ROUTE "on_unknown_cluster = park\n");
         stage_expect(stage, "$N.east", "early");
         stage_wait_number(stage, "$N", "parked_now", 1);
         stage_wait_count(stage, "cluster-router.$N.parked", 1);
@@ -345,13 +309,13 @@ test_next_router_delivers_what_the_last_one_parked(void)
         g_autofree char *east = NULL;
         g_autofree char *west = NULL;
 
-        if (!set_up(&stage, &checker, "next", DRAIN))
+        if (!trial_set_up(&stage, &checker, "next", DRAIN))
                 return;
-        checker_send(checker, BOTH, 600);
+        checker_send(checker, TRIAL_BOTH, 600);
         stage_wait_number(stage, "$N", "parked_now", 300);
         stage_stop(stage);
         stage_run(stage, READY);
-        checker_send(checker, BOTH, 600);
+        checker_send(checker, TRIAL_BOTH, 600);
         stage_wait_count(stage, "$N.east", 600);
         stage_wait_count(stage, "$N.west", 600);
         g_assert_true(stage_balances(stage, "$N"));

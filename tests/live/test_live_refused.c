@@ -1,37 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "tests/support/checker.h"
 #include "tests/support/live.h"
-#include "tests/support/stage.h"
+#include "tests/support/trial.h"
 
 /* Destinations that are missing, or full: what is for them is parked, and the other clusters go on. */
 
-#define ROUTE                                                                                                \
-        "[route:$N]\nqueue = $N\ndestination = queue:{queue}.{cluster}\ncluster_from = header:cluster\n"     \
-        "prefetch = 100\n"
-#define EAST_READY "[east]\ncluster_member_ips = e\n"
-#define WEST_READY "[west]\ncluster_member_ips = w\n"
-
 enum { DEADLINE_MS = 30000, MESSAGES = 400 };
-
-static const char *const BOTH[] = {"east", "west", NULL};
-
-/* All that was confirmed is delivered, once. */
-static void
-expect_all(Stage *stage, Checker *checker)
-{
-        g_autofree char *east = stage_text(stage, "$N.east");
-        g_autofree char *west = stage_text(stage, "$N.west");
-
-        stage_wait_number(stage, "$N", "delivered", (int64_t)checker_confirmed(checker));
-        stage_wait_number(stage, "$N", "in_flight", 0);
-        stage_wait_number(stage, "$N", "parked_now", 0);
-        g_assert_true(stage_balances(stage, "$N"));
-        checker_collect(checker, east, "east");
-        checker_collect(checker, west, "west");
-        checker_assert_safe(checker);
-        g_assert_cmpuint(checker_verdict(checker).duplicated_marked, ==, 0);
-        g_assert_cmpuint(checker_verdict(checker).delivered, ==, checker_confirmed(checker));
-}
 
 static void
 test_returned_message_is_parked_alone_and_tried_again(void)
@@ -41,7 +14,7 @@ test_returned_message_is_parked_alone_and_tried_again(void)
 
         if (stage == NULL)
                 return;
-        stage_run(stage, "retry_max = 300ms\n" EAST_READY WEST_READY ROUTE);
+        stage_run(stage, "retry_max = 300ms\n" TRIAL_EAST TRIAL_WEST TRIAL_ROUTE);
         stage_send(stage, "$N", "east", "first");
         stage_expect(stage, "$N.east", "first");
         stage_delete(stage, "$N.east");
@@ -69,7 +42,7 @@ test_max_attempts_ends_in_the_dead_queue(void)
                 return;
         client_declare_exchange(stage->client, stage->name, "topic");
         stage_run(stage,
-                  "retry_max = 100ms\n" EAST_READY "[route:$N]\nqueue = $N\ncluster_from = header:cluster\n"
+                  "retry_max = 100ms\n" TRIAL_EAST "[route:$N]\nqueue = $N\ncluster_from = header:cluster\n"
                   "destination = exchange:$N/nobody.{cluster}\nmax_attempts = 3\n");
         stage_send(stage, "$N", "east", "nobody wants it");
         dead = stage_take(stage, "cluster-router.$N.dead");
@@ -90,9 +63,9 @@ test_full_queue_holds_then_parks_then_delivers(void)
         if (stage == NULL)
                 return;
         stage_declare_limited(stage, "$N.east", 100);
-        stage_run(stage, "hold_time = 500ms\nretry_max = 200ms\n" EAST_READY WEST_READY ROUTE);
+        stage_run(stage, "hold_time = 500ms\nretry_max = 200ms\n" TRIAL_EAST TRIAL_WEST TRIAL_ROUTE);
         checker = checker_new(stage->url, stage->name);
-        checker_send(checker, BOTH, 1000);
+        checker_send(checker, TRIAL_BOTH, 1000);
         stage_wait_count(stage, "$N.west", 500); /* the full one does not hold the others up */
         stage_wait_number(stage, "$N", "parked_now", 400);
         g_assert_cmpint(stage_number(stage, "$N", "nacked"), >, 0);
@@ -101,7 +74,7 @@ test_full_queue_holds_then_parks_then_delivers(void)
         for (unsigned taken = 0; taken < 500;)
                 taken += checker_collect(checker, east, "east");
         /* Not in order: what the broker refused is overtaken by what it took just after. */
-        expect_all(stage, checker);
+        trial_expect_once(stage, checker);
 }
 
 static void
@@ -119,11 +92,11 @@ test_missing_exchange_parks_only_its_own(void)
         client_declare_exchange(stage->client, west, "topic");
         client_declare_queue(stage->client, west, NULL);
         client_bind(stage->client, west, west, "#");
-        stage_run(stage, "retry_max = 500ms\n" EAST_READY WEST_READY
+        stage_run(stage, "retry_max = 500ms\n" TRIAL_EAST TRIAL_WEST
                          "[route:$N]\nqueue = $N\ncluster_from = header:cluster\nprefetch = 50\n"
                          "destination = exchange:$N.{cluster}/{key}\n");
         checker = checker_new(stage->url, stage->name);
-        checker_send(checker, BOTH, 60);
+        checker_send(checker, TRIAL_BOTH, 60);
         stage_wait_count(stage, "$N.west", 30);
         stage_wait_number(stage, "$N", "parked_now", 30);
         g_assert_true(stage_balances(stage, "$N"));
@@ -165,11 +138,11 @@ test_missing_exchange_with_a_name_from_messages_is_not_tried_with_each(void)
         client_declare_exchange(stage->client, exchange, "topic");
         client_declare_queue(stage->client, west, NULL);
         client_bind(stage->client, west, exchange, "#");
-        stage_run(stage, "retry_max = 300ms\n" EAST_READY WEST_READY
+        stage_run(stage, "retry_max = 300ms\n" TRIAL_EAST TRIAL_WEST
                          "[route:$N]\nqueue = $N\nprefetch = 20\ncluster_from = header:cluster\n"
                          "destination = exchange:$N.{key}.{cluster}/{key}\n");
         checker = checker_new(stage->url, stage->name);
-        checker_send(checker, BOTH, 2 * MESSAGES);
+        checker_send(checker, TRIAL_BOTH, 2 * MESSAGES);
         stage_wait_number(stage, "$N", "clusters/west/delivered", MESSAGES);
         g_assert_true(live_wait(DEADLINE_MS, all_have_come_back, stage));
         g_assert_cmpint(stage_number(stage, "$N", "republished"), <, MESSAGES);
@@ -181,7 +154,7 @@ static void
 test_windowful_of_unroutable_does_not_stop_a_pass_under_load(void)
 {
         static const char east_ready[] = "[east]\ncluster_member_ips = e\n";
-        static const char route[] = WEST_READY "[route:$N]\nqueue = $N\ncluster_from = header:cluster\n"
+        static const char route[] = TRIAL_WEST "[route:$N]\nqueue = $N\ncluster_from = header:cluster\n"
                                                "prefetch = 20\ndestination = exchange:$N/to.{cluster}\n";
         g_autofree char *ready = g_strconcat("retry_max = 500ms\n", east_ready, route, NULL);
         g_autofree char *drain =
@@ -200,9 +173,9 @@ test_windowful_of_unroutable_does_not_stop_a_pass_under_load(void)
         client_bind(stage->client, west, stage->name, "to.west");
         stage_run(stage, drain);
         checker = checker_new(stage->url, stage->name);
-        checker_send(checker, BOTH, 100);
+        checker_send(checker, TRIAL_BOTH, 100);
         stage_wait_number(stage, "$N", "clusters/east/parked_now", 50);
-        checker_start(checker, BOTH, 300);
+        checker_start(checker, TRIAL_BOTH, 300);
         stage_reload(stage, ready);
         checker_wait_confirmed(checker, 300);
         g_assert_cmpint(stage_number(stage, "$N", "reasons/unroutable"), >, 20);
@@ -210,7 +183,7 @@ test_windowful_of_unroutable_does_not_stop_a_pass_under_load(void)
         stage_wait_number(stage, "$N", "parked_now", 0); /* although the load goes on */
         checker_stop(checker);
         /* What was returned has lost its place. */
-        expect_all(stage, checker);
+        trial_expect_once(stage, checker);
 }
 
 int
