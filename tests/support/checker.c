@@ -265,10 +265,14 @@ is_expected_header(amqp_bytes_t name, bool stored)
                                             NULL};
         g_autofree char *text = g_strndup(name.bytes, name.len);
 
-        return g_strv_contains(names, text) || (stored && g_str_has_prefix(text, "x-router-"));
+        if (g_strv_contains(names, text))
+                return true;
+        return stored && (g_str_has_prefix(text, "x-router-") || g_str_has_prefix(text, "x-first-death-") ||
+                          g_str_equal(text, "x-death"));
 }
 
-/* @stored: in a queue of the router's own, where it notes why. */
+/* @stored: in a queue of the router's own, where it notes why, or of the broker's dead letters, which does.
+ */
 static bool
 is_altered(const ClientMessage *message, uint64_t id, const char *cluster, bool stored)
 {
@@ -291,6 +295,13 @@ is_altered(const ClientMessage *message, uint64_t id, const char *cluster, bool 
                g_strcmp0(named != NULL ? named : "", cluster) != 0;
 }
 
+/* The router's parking and dead queues, and by the habit of our tests the broker's dead letters. */
+static bool
+is_for_stored(const char *queue)
+{
+        return g_str_has_prefix(queue, "cluster-router.") || g_str_has_suffix(queue, ".refused");
+}
+
 /* @last_ids: of each cluster, the highest id seen in this queue so far. */
 static void
 note(Checker *checker, const ClientMessage *message, const char *queue, const char *cluster,
@@ -309,7 +320,7 @@ note(Checker *checker, const ClientMessage *message, const char *queue, const ch
         own = checker->clusters->pdata[record->cluster];
         if (cluster != NULL && *own != '\0' && !g_str_equal(own, cluster))
                 checker->found.misrouted++;
-        if (is_altered(message, (uint64_t)id, own, g_str_has_prefix(queue, "cluster-router.")))
+        if (is_altered(message, (uint64_t)id, own, is_for_stored(queue)))
                 checker->found.altered++;
         if (record->copies == 0 && id < last_ids[record->cluster])
                 checker->found.reordered++;
