@@ -93,7 +93,9 @@ static const ConfRow rows[] = {
     {COMMON(BROKER, "drain_deadline", TIME_MS, Conf, drain_deadline_ms), .standard = "10s", .least = "10ms",
      .most = "10m", .sentence = "How long a stopping router waits for what is in flight."},
     {COMMON(BROKER, "in_flight_bytes", SIZE, Conf, in_flight_bytes), .standard = "64MiB", .least = "4KiB",
-     .most = "64GiB", .sentence = "Most unconfirmed bytes per destination."},
+     .most = "64GiB",
+     .sentence = "Most bytes of bodies in hand per lane. A destination that takes nothing may hold up a "
+                 "quarter of them, then what is for it is parked."},
     TLS_ROWS(BROKER, Conf, broker_tls),
 
     {COMMON(REDIS, "url", REDIS_URL, Conf, redis_url), .standard = "redis://127.0.0.1:6379/0",

@@ -12,7 +12,7 @@
 
 #include <amqp_framing.h>
 
-enum { GAP_PATIENCE_US = 50 * 1000 };
+enum { GAP_PATIENCE_US = 50 * 1000, BEAT_US = 500 * 1000 };
 
 struct Intake {
         IntakeKind kind;
@@ -20,6 +20,7 @@ struct Intake {
         Ledger *ledger;
         uint64_t generation; /* of the channel that the ledger belongs to */
         bool was_up;         /* that channel was up: its end is to be told */
+        int64_t beat_us;     /* when intake_rest() last sent a heartbeat */
         /* Of the shared intake: */
         const char *queue;
         unsigned window;
@@ -147,6 +148,23 @@ intake_next(Intake *intake, IntakeEvent *out_event)
         while (out_event->kind == INTAKE_NOTHING && link_next(intake->link, &event) != LINK_EVENT_NOTHING)
                 out_event->kind = on_event(intake, &event, out_event);
         return out_event->kind;
+}
+
+/* The library sends heartbeats only while it reads, and before one only once it has read all that it holds.
+ */
+void
+intake_rest(Intake *intake, int64_t now_us)
+{
+        amqp_frame_t beat = {.frame_type = AMQP_FRAME_HEARTBEAT};
+
+        if (link_state(intake->link) != LINK_UP || now_us - intake->beat_us < BEAT_US)
+                return;
+        intake->beat_us = now_us;
+
+        int status = amqp_send_frame(link_connection(intake->link), &beat);
+
+        if (status != AMQP_STATUS_OK)
+                link_fail(intake->link, "send failed: %s", amqp_error_string2(status));
 }
 
 void

@@ -41,6 +41,8 @@ typedef struct {
 
 /* What came next. Never waits. */
 IntakeEventKind intake_next(Intake *intake, IntakeEvent *out_event);
+/* In its place while nothing more can be taken: the broker, which is not read from, hears that we live. */
+void intake_rest(Intake *intake, int64_t now_us);
 
 /* Not the shared one: begins or ends to consume @queue under @number (Message.consumer). No answer is
  * awaited; INTAKE_CANCELLED follows what was on its way when a queue is cancelled. */

@@ -100,14 +100,23 @@ on_cancelled(Lane *lane, const Intake *intake, int number)
                 lane_end_taking(lane, number);
 }
 
+/* As many bytes are in hand as may be: what comes in has to wait. A connection that is lost has something to
+ * say. */
+static bool
+must_wait(const Lane *lane, Link *link)
+{
+        return lane->in_flight_bytes > lane->conf->in_flight_bytes && link_state(link) == LINK_UP;
+}
+
 static bool
 read_intake(Lane *lane, Intake *intake, unsigned limit)
 {
         IntakeEvent event;
         unsigned count = 0;
 
-        while (count < limit && (lane->in_flight_bytes <= lane->conf->in_flight_bytes ||
-                                 link_state(intake_link(intake)) != LINK_UP)) {
+        if (must_wait(lane, intake_link(intake)))
+                intake_rest(intake, lane->now_us);
+        while (count < limit && !must_wait(lane, intake_link(intake))) {
                 switch (intake_next(intake, &event)) {
                 case INTAKE_NOTHING:
                         return count > 0;
@@ -199,9 +208,10 @@ enter_sockets(Lane *lane)
         g_array_set_size(lane->sockets, 0);
         for (unsigned n = 0; n < links; n++) {
                 Link *link = nth_link(lane, n);
-                struct pollfd entry = {.fd = link_fd(link), .events = POLLIN};
+                bool left = n >= lane->outlets->len && must_wait(lane, link);
+                struct pollfd entry = {.fd = left ? -1 : link_fd(link), .events = POLLIN};
 
-                quiet &= !link_has_buffered(link);
+                quiet &= left || !link_has_buffered(link);
                 /* Messages held back by a full socket go on as soon as it takes more. */
                 if (n < lane->outlets->len && (lane->stalled->len > 0 || link_is_writing(link)) &&
                     link_state(link) == LINK_UP && !link_is_blocked(link) && !link_has_room(link))
@@ -269,8 +279,10 @@ close_outlet(Lane *lane, Outlet *outlet)
 
         outlet_abandon(outlet, "stopping");
         while (outlet_next(outlet, &event) != OUTLET_NOTHING) {
-                ((Delivery *)event.flight)->target->unconfirmed--;
-                lane_settle(lane, (Delivery *)event.flight, REASON_LIVE);
+                Delivery *delivery = (Delivery *)event.flight;
+
+                target_note_answered(delivery->target, delivery);
+                lane_settle(lane, delivery, REASON_LIVE);
         }
         link_close(outlet_link(outlet), 0);
 }

@@ -315,13 +315,10 @@ try_closing(Lane *lane, Flow *flow)
 static bool
 is_full(const Lane *lane, const Flow *flow)
 {
-        uint64_t bytes = 0;
-
         if (flow->in_hand > flow->aside.length || flow->aside.length == 0)
                 return false;
-        for (const GList *item = flow->aside.head; item; item = item->next)
-                bytes += ((const Delivery *)item->data)->bytes;
-        return flow->aside.length >= flow->window || bytes > lane->conf->in_flight_bytes / 2;
+        return flow->aside.length >= flow->window ||
+               delivery_list_bytes(&flow->aside) > lane->conf->in_flight_bytes / 2;
 }
 
 static void

@@ -68,19 +68,20 @@ publish(Lane *lane, Delivery *delivery, bool bare)
         }
         delivery_unhold(delivery);
         delivery->published_us = lane->now_us;
-        target->unconfirmed++;
+        target_note_sent(target, delivery);
         outlet_publish(target->outlet, &delivery->flight, bare, exchange, key,
                        publication_build(lane->publication, delivery->message, &delivery->provenance, &notes),
                        delivery->message->body);
 }
 
-/* A broker of its own may have an eighth of the window unconfirmed: if it falls silent, the others have the
- * rest. The shared one is needed for everything. */
+/* A broker of its own may have an eighth of the window unconfirmed, and of the bytes: if it falls silent, the
+ * others have the rest. The shared one is needed for everything. */
 static bool
 is_full(const Lane *lane, const Target *target)
 {
         return target->outlet != lane->outlet &&
-               outlet_unconfirmed(target->outlet) >= MAX(lane->route->prefetch / 8, 1);
+               (outlet_unconfirmed(target->outlet) >= MAX(lane->route->prefetch / 8, 1) ||
+                target->unconfirmed_bytes > lane->conf->in_flight_bytes / 8);
 }
 
 /* False if it has to wait. */
@@ -108,12 +109,13 @@ try_publish(Lane *lane, Delivery *delivery)
 static bool
 is_crowded(const Lane *lane, const Target *target)
 {
-        return target->held.length > lane->route->prefetch / 4;
+        return target->held.length > lane->route->prefetch / 4 ||
+               delivery_list_bytes(&target->held) > lane->conf->in_flight_bytes / 4;
 }
 
 /*
- * A destination that takes nothing may not use up the window of all others: it keeps a quarter of it waiting,
- * for the hold time, and then what is for it is parked.
+ * A destination that takes nothing may not use up what all others need, too: it keeps a quarter of the window
+ * and of the bytes waiting, for the hold time, and then what is for it is parked.
  */
 static void
 check_patience(Lane *lane, Target *target)
@@ -246,13 +248,15 @@ owes_answer(const Lane *lane, const Outlet *outlet, int64_t time_us)
 bool
 lane_is_out_of_order(const Lane *lane, const Target *target)
 {
-        bool takes = !is_full(lane, target) && outlet_is_ready(target->outlet, false);
-        int64_t patience_us = is_crowded(lane, target) ? SLOW_US : SILENCE_US;
         Link *link = outlet_link(target->outlet);
         const Delivery *oldest = (const Delivery *)outlet_oldest(target->outlet);
 
         if (target->outlet == lane->outlet)
                 return false;
+
+        bool takes = !is_full(lane, target) && outlet_is_ready(target->outlet, false);
+        int64_t patience_us = is_crowded(lane, target) ? SLOW_US : SILENCE_US;
+
         if (link_state(link) != LINK_UP || link_is_blocked(link) ||
             owes_answer(lane, target->outlet, SILENCE_US))
                 return true;
@@ -422,7 +426,7 @@ on_event(Lane *lane, const OutletEvent *event)
 {
         Delivery *delivery = (Delivery *)event->flight;
 
-        delivery->target->unconfirmed--;
+        target_note_answered(delivery->target, delivery);
         if (!delivery->flight.ledger && event->kind != OUTLET_CONFIRMED) {
                 /* The broker has its original again. */
                 lane_settle(lane, delivery, delivery->reason);

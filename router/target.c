@@ -78,6 +78,16 @@ delivery_hold(Delivery *delivery, GQueue *list)
         delivery->holder = list;
 }
 
+uint64_t
+delivery_list_bytes(const GQueue *list)
+{
+        uint64_t bytes = 0;
+
+        for (const GList *item = list->head; item; item = item->next)
+                bytes += ((const Delivery *)item->data)->bytes;
+        return bytes;
+}
+
 void
 target_init(Target *target, TargetKind kind, Flow *flow, Outlet *outlet, const char *exchange,
             const char *key, const char *cluster, bool declare, const Conf *conf)
@@ -107,6 +117,20 @@ bool
 target_name_is_fixed(const char *name)
 {
         return !strstr(name, "{key}") && !strstr(name, "{exchange}") && !strstr(name, "{host}");
+}
+
+void
+target_note_sent(Target *target, const Delivery *delivery)
+{
+        target->unconfirmed++;
+        target->unconfirmed_bytes += delivery->bytes;
+}
+
+void
+target_note_answered(Target *target, const Delivery *delivery)
+{
+        target->unconfirmed--;
+        target->unconfirmed_bytes -= delivery->bytes;
 }
 
 size_t

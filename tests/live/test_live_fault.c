@@ -8,7 +8,8 @@
 /* Faults on the broker's side under load: queues that vanish, missing exchanges, an alarm. One cluster's
  * trouble is not another's. */
 
-enum { DEADLINE_MS = 30000, PREFETCH = 100, BACKLOG = 2000 };
+enum { DEADLINE_MS = 30000, PREFETCH = 100, BACKLOG = 2000, HEARTBEATS_US = 5 * 1000 * 1000 };
+enum { HEAVY = 10, HEAVY_BYTES = 1 << 20 };
 
 static void
 test_vanished_queue_under_load_stops_nobody_else(void)
@@ -88,6 +89,26 @@ test_full_queue_under_load_stops_nobody_else(void)
 
 /* ---- an alarm ---- */
 
+/* Each takes all that a lane may have in hand. */
+static void
+test_large_messages_for_a_full_queue_stop_nobody_else(void)
+{
+        g_autoptr(Stage) stage = stage_new("full-large");
+        g_autofree char *body = g_strnfill(HEAVY_BYTES, 'x');
+
+        if (stage == NULL)
+                return;
+        stage_declare_limited(stage, "$N.east", 0);
+        stage_run(stage,
+                  "hold_time = 60s\nretry_max = 200ms\nin_flight_bytes = 512KiB\n" TRIAL_EAST TRIAL_WEST
+                      TRIAL_ROUTE);
+        for (unsigned i = 0; i < HEAVY; i++)
+                stage_send(stage, "$N", "east", body);
+        stage_send(stage, "$N", "west", "flows");
+        stage_expect(stage, "$N.west", "flows");
+        stage_wait_count(stage, "cluster-router.$N.parked.east", HEAVY);
+}
+
 static void
 set_alarm(bool on)
 {
@@ -141,6 +162,34 @@ test_alarm_holds_everything_and_loses_nothing(void)
         g_assert_cmpuint(checker_verdict(checker).duplicated_marked, <=, PREFETCH);
 }
 
+/* Nothing more is read then, but the broker must go on hearing from us. */
+static void
+test_alarm_with_all_bytes_in_hand_keeps_the_connection(void)
+{
+        g_autoptr(Stage) stage = live_env("RABBITMQCTL") != NULL ? stage_new("alarm-bytes") : NULL;
+        bool blocked;
+        int64_t requeued;
+
+        if (stage == NULL)
+                return;
+        stage_run(
+            stage,
+            "hold_time = 60s\nheartbeat = 1s\nin_flight_bytes = 4KiB\n" TRIAL_EAST TRIAL_WEST TRIAL_ROUTE);
+        program_signal(stage->router, SIGSTOP);
+        for (unsigned i = 0; i < PREFETCH; i++)
+                stage_send(stage, "$N", "east",
+                           "not so small a message, as there are more of them than bytes allow");
+        set_alarm(true);
+        program_signal(stage->router, SIGCONT);
+        blocked = live_wait(DEADLINE_MS, is_blocked, stage);
+        g_usleep(HEARTBEATS_US); /* what must not happen has no event to wait for */
+        requeued = stage_number(stage, "$N", "requeued");
+        set_alarm(false);
+        g_assert_true(blocked);
+        g_assert_cmpint(requeued, ==, 0);
+        stage_wait_count(stage, "$N.east", PREFETCH);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -153,5 +202,9 @@ main(int argc, char **argv)
                         test_full_queue_under_load_stops_nobody_else);
         g_test_add_func("/fault/alarm-holds-everything-and-loses-nothing",
                         test_alarm_holds_everything_and_loses_nothing);
+        g_test_add_func("/fault/large-messages-for-a-full-queue-stop-nobody-else",
+                        test_large_messages_for_a_full_queue_stop_nobody_else);
+        g_test_add_func("/fault/alarm-with-all-bytes-in-hand-keeps-the-connection",
+                        test_alarm_with_all_bytes_in_hand_keeps_the_connection);
         return g_test_run();
 }

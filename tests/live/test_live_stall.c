@@ -15,6 +15,7 @@
 /* A lane that waited for an answer would do so for a second; for a socket, 25 s: two heartbeats and a few
  * seconds. */
 enum { DEADLINE_MS = 30000, TRIALS = 5, ANSWER_MS = 500, SOCKET_MS = 10000, LARGE_BYTES = 4 << 20 };
+enum { HEAVY = 40, HEAVY_BYTES = 1 << 20, HEAVY_MS = 5000 };
 enum { LARGE_HEADERS = 60, LARGE_HEADER_BYTES = 100000 };
 
 typedef struct {
@@ -35,6 +36,7 @@ scene_init(Scene *scene)
                 return false;
         scene->east = fault_proxy_new(east_url);
         text = g_strdup_printf("hold_time = 10s\nretry_max = 500ms\nheartbeat = 10s\ndrain_deadline = 1s\n"
+                               "in_flight_bytes = 16MiB\n"
                                "[east]\ncluster_member_ips = e\namqp_url = %s\n"
                                "[west]\ncluster_member_ips = w\n[route:$N]\nqueue = $N\n"
                                "cluster_from = header:cluster\ndestination = queue:{queue}.{cluster}\n",
@@ -134,6 +136,27 @@ test_large_message_that_nobody_reads(void)
         stage_wait_number(scene.stage, "$N", "clusters/east/delivered", 2);
 }
 
+/* Far fewer than a window, but more bytes than a lane may have in hand. */
+static void
+test_many_bytes_for_a_silent_broker(void)
+{
+        g_auto(Scene) scene = {0};
+        g_autofree char *body = g_strnfill(HEAVY_BYTES, 'x');
+        int64_t took_ms;
+
+        if (!scene_init(&scene))
+                return;
+        fault_proxy_silence(scene.east, FAULT_BOTH);
+        for (unsigned i = 0; i < HEAVY; i++)
+                client_publish_text(scene.stage->client, scene.stage->name, "east", body);
+        client_confirm(scene.stage->client);
+        took_ms = travel_ms(&scene);
+        g_test_message("a message for west took %" G_GINT64_FORMAT " ms", took_ms);
+        g_assert_cmpint(took_ms, <, HEAVY_MS);
+        fault_proxy_heal(scene.east);
+        stage_wait_number(scene.stage, "$N", "clusters/east/delivered", 1 + HEAVY);
+}
+
 /* A header is written in one go: only what is known to find room may be begun. */
 static void
 test_large_headers_that_nobody_reads(void)
@@ -189,6 +212,8 @@ main(int argc, char **argv)
                         test_window_full_of_messages_for_a_silent_broker);
         g_test_add_func("/stall/large-message-that-nobody-reads-holds-nobody-up",
                         test_large_message_that_nobody_reads);
+        g_test_add_func("/stall/many-bytes-for-a-silent-broker-hold-nobody-up",
+                        test_many_bytes_for_a_silent_broker);
         g_test_add_func("/stall/large-headers-that-nobody-reads-hold-nobody-up",
                         test_large_headers_that_nobody_reads);
         return g_test_run();
