@@ -94,7 +94,7 @@ static const ConfRow rows[] = {
      .most = "10m", .sentence = "How long a stopping router waits for what is in flight."},
     {COMMON(BROKER, "in_flight_bytes", SIZE, Conf, in_flight_bytes), .standard = "64MiB", .least = "4KiB",
      .most = "64GiB",
-     .sentence = "Most bytes of bodies in hand per lane. A destination that takes nothing may hold up a "
+     .sentence = "Most bytes of messages in hand per lane. A destination that takes nothing may hold up a "
                  "quarter of them, then what is for it is parked."},
     TLS_ROWS(BROKER, Conf, broker_tls),
 

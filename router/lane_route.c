@@ -20,7 +20,7 @@ count_received(Lane *lane, Intake *intake, const Delivery *delivery)
         if (delivery->origin || intake_kind(intake) == INTAKE_HOSTS)
                 return;
         stats_add(&lane->stats->received, 1);
-        stats_add(&lane->stats->received_bytes, delivery->bytes);
+        stats_add(&lane->stats->received_bytes, delivery->message->body.len);
 }
 
 static void

@@ -22,7 +22,7 @@ delivery_new(Message *message, Flow *origin, bool own, uint64_t arrival, int64_t
         delivery->arrival = arrival;
         delivery->link.data = delivery;
         delivery->doubtful = message->redelivered;
-        delivery->bytes = message->body.len;
+        delivery->bytes = message->header_bytes + message->body.len;
         provenance_read(message, own, now_unix_ms, &delivery->provenance);
         if (delivery->provenance.ttl_ms >= 0)
                 delivery->expires_us = message->received_us + delivery->provenance.ttl_ms * 1000;

@@ -58,7 +58,7 @@ struct Delivery {
         Target *target;
         Reason reason;
         char *tag_hosts;     /* tag mode: usable hosts of its cluster, else NULL */
-        size_t bytes;        /* of the body as received */
+        size_t bytes;        /* of header and body as received */
         JsonValue unique_id; /* of an oslo.messaging body that was read; points into it */
         RelayQueue *relay;   /* a reply: the queue it came from, else NULL */
         HostQueue *taken;    /* taken back: the dead host's queue it came from, else NULL */
