@@ -281,7 +281,7 @@ close_outlet(Lane *lane, Outlet *outlet)
         while (outlet_next(outlet, &event) != OUTLET_NOTHING) {
                 Delivery *delivery = (Delivery *)event.flight;
 
-                target_note_answered(delivery->target, delivery);
+                lane_note_answered(lane, delivery);
                 lane_settle(lane, delivery, REASON_LIVE);
         }
         link_close(outlet_link(outlet), 0);

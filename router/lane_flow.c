@@ -318,7 +318,7 @@ is_full(const Lane *lane, const Flow *flow)
         if (flow->in_hand > flow->aside.length || flow->aside.length == 0)
                 return false;
         return flow->aside.length >= flow->window ||
-               delivery_list_bytes(&flow->aside) > lane->conf->in_flight_bytes / 2;
+               delivery_list_load(&flow->aside).bytes > lane->conf->in_flight_bytes / 2;
 }
 
 static void

@@ -68,20 +68,10 @@ publish(Lane *lane, Delivery *delivery, bool bare)
         }
         delivery_unhold(delivery);
         delivery->published_us = lane->now_us;
-        target_note_sent(target, delivery);
+        lane_note_sent(lane, delivery);
         outlet_publish(target->outlet, &delivery->flight, bare, exchange, key,
                        publication_build(lane->publication, delivery->message, &delivery->provenance, &notes),
                        delivery->message->body);
-}
-
-/* A broker of its own may have an eighth of the window unconfirmed, and of the bytes: if it falls silent, the
- * others have the rest. The shared one is needed for everything. */
-static bool
-is_full(const Lane *lane, const Target *target)
-{
-        return target->outlet != lane->outlet &&
-               (outlet_unconfirmed(target->outlet) >= MAX(lane->route->prefetch / 8, 1) ||
-                target->unconfirmed_bytes > lane->conf->in_flight_bytes / 8);
 }
 
 /* False if it has to wait. */
@@ -92,7 +82,7 @@ try_publish(Lane *lane, Delivery *delivery)
         const char *hosts = dispatch_is_tagged(delivery, lane->route) ? delivery->tag_hosts : NULL;
         bool bare = publication_is_bare(delivery->message, hosts);
 
-        if (lane->now_us < target->retry_us || is_full(lane, target) || !lane_prepare(lane, target) ||
+        if (lane->now_us < target->retry_us || lane_is_full(lane, target) || !lane_prepare(lane, target) ||
             !lane_prepare_reply(lane, delivery) || !outlet_is_ready(target->outlet, bare))
                 return false;
         if (target->kind != TARGET_DEAD && delivery_is_expired(delivery, lane->now_us)) {
@@ -105,17 +95,9 @@ try_publish(Lane *lane, Delivery *delivery)
         return true;
 }
 
-/* It keeps waiting what others need room for. */
-static bool
-is_crowded(const Lane *lane, const Target *target)
-{
-        return target->held.length > lane->route->prefetch / 4 ||
-               delivery_list_bytes(&target->held) > lane->conf->in_flight_bytes / 4;
-}
-
 /*
- * A destination that takes nothing may not use up what all others need, too: it keeps a quarter of the window
- * and of the bytes waiting, for the hold time, and then what is for it is parked.
+ * Destinations that take nothing may not use up what all others need, too: they keep a quarter of the lane's
+ * load waiting, for the hold time, and then what is for them is parked.
  */
 static void
 check_patience(Lane *lane, Target *target)
@@ -123,7 +105,7 @@ check_patience(Lane *lane, Target *target)
         bool too_long = lane->now_us - target->trouble_us >= lane->conf->hold_time_ms * 1000;
 
         if (target->kind == TARGET_DESTINATION && target->trouble_us != 0 &&
-            (too_long || is_crowded(lane, target)))
+            (too_long || lane_is_crowded(lane, target)))
                 lane_give_up(lane, target->flow);
 }
 
@@ -254,8 +236,8 @@ lane_is_out_of_order(const Lane *lane, const Target *target)
         if (target->outlet == lane->outlet)
                 return false;
 
-        bool takes = !is_full(lane, target) && outlet_is_ready(target->outlet, false);
-        int64_t patience_us = is_crowded(lane, target) ? SLOW_US : SILENCE_US;
+        bool takes = !lane_is_full(lane, target) && outlet_is_ready(target->outlet, false);
+        int64_t patience_us = lane_is_crowded(lane, target) ? SLOW_US : SILENCE_US;
 
         if (link_state(link) != LINK_UP || link_is_blocked(link) ||
             owes_answer(lane, target->outlet, SILENCE_US))
@@ -266,6 +248,7 @@ lane_is_out_of_order(const Lane *lane, const Target *target)
 void
 lane_flush(Lane *lane)
 {
+        lane_count_held(lane);
         for (unsigned i = 0; i < lane->stalled->len;) {
                 Target *target = g_ptr_array_index(lane->stalled, i);
 
@@ -426,7 +409,7 @@ on_event(Lane *lane, const OutletEvent *event)
 {
         Delivery *delivery = (Delivery *)event->flight;
 
-        target_note_answered(delivery->target, delivery);
+        lane_note_answered(lane, delivery);
         if (!delivery->flight.ledger && event->kind != OUTLET_CONFIRMED) {
                 /* The broker has its original again. */
                 lane_settle(lane, delivery, delivery->reason);

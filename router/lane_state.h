@@ -94,6 +94,8 @@ struct Lane {
         LogBudget log_budget; /* of lines about single messages */
         uint64_t arrivals;
         uint64_t in_flight_bytes;
+        Load away; /* unconfirmed at brokers of clusters' own */
+        Load held; /* by all stalled targets, when last flushed */
         int64_t now_us;
         int64_t now_unix_ms;
         int64_t tick_us;  /* when the slow work is due again */
@@ -175,6 +177,19 @@ bool lane_is_out_of_order(const Lane *lane, const Target *target);
 void lane_flush(Lane *lane);
 /* Takes in what the broker says of publishes. True if there was anything. */
 bool lane_collect(Lane *lane);
+
+/* ---- lane_share.c ---- */
+
+/* A cluster's own broker has as much unconfirmed as it may have: an eighth, or a few messages once these
+ * brokers together have half of what there is. The shared one is needed for everything and never full. */
+bool lane_is_full(const Lane *lane, const Target *target);
+/* It keeps waiting what others need room for: a quarter, alone or together with the others that do. */
+bool lane_is_crowded(const Lane *lane, const Target *target);
+/* The delivery is published to its target; the broker has said what became of it, or will not. */
+void lane_note_sent(Lane *lane, const Delivery *delivery);
+void lane_note_answered(Lane *lane, const Delivery *delivery);
+/* Before lane_is_crowded() is asked: how much all targets keep waiting. */
+void lane_count_held(Lane *lane);
 
 /* ---- lane_ask.c ---- */
 

@@ -78,14 +78,28 @@ delivery_hold(Delivery *delivery, GQueue *list)
         delivery->holder = list;
 }
 
-uint64_t
-delivery_list_bytes(const GQueue *list)
+Load
+delivery_list_load(const GQueue *list)
 {
-        uint64_t bytes = 0;
+        Load load = {0};
 
         for (const GList *item = list->head; item; item = item->next)
-                bytes += ((const Delivery *)item->data)->bytes;
-        return bytes;
+                load_add(&load, item->data);
+        return load;
+}
+
+void
+load_add(Load *load, const Delivery *delivery)
+{
+        load->messages++;
+        load->bytes += delivery->bytes;
+}
+
+void
+load_remove(Load *load, const Delivery *delivery)
+{
+        load->messages--;
+        load->bytes -= delivery->bytes;
 }
 
 void
@@ -119,24 +133,10 @@ target_name_is_fixed(const char *name)
         return !strstr(name, "{key}") && !strstr(name, "{exchange}") && !strstr(name, "{host}");
 }
 
-void
-target_note_sent(Target *target, const Delivery *delivery)
-{
-        target->unconfirmed++;
-        target->unconfirmed_bytes += delivery->bytes;
-}
-
-void
-target_note_answered(Target *target, const Delivery *delivery)
-{
-        target->unconfirmed--;
-        target->unconfirmed_bytes -= delivery->bytes;
-}
-
 size_t
 target_pending(const Target *target)
 {
-        return target->held.length + target->unconfirmed;
+        return target->held.length + target->unconfirmed.messages;
 }
 
 /* ---- addresses ---- */

@@ -30,6 +30,12 @@ typedef enum {
         TARGET_CALLER, /* who waits for a reply, on the shared broker */
 } TargetKind;
 
+/* Messages, and what they take of memory. */
+typedef struct {
+        size_t messages;
+        uint64_t bytes;
+} Load;
+
 struct Target {
         TargetKind kind;
         Flow *flow; /* DESTINATION and PARKING: whose */
@@ -42,8 +48,7 @@ struct Target {
         uint64_t generation; /* of the outlet's channel when it was declared */
         GQueue held;         /* of Delivery *, by arrival */
         bool stalled;        /* stands in its lane's list of targets that hold messages */
-        size_t unconfirmed;
-        uint64_t unconfirmed_bytes;
+        Load unconfirmed;
         Backoff backoff;
         int64_t retry_us;   /* nothing is published before */
         int64_t trouble_us; /* since when what is sent here is refused or cannot be sent, 0: all well */
@@ -86,7 +91,10 @@ bool delivery_is_expired(const Delivery *delivery, int64_t now_us);
 /* Puts it into a list by its arrival, taking it out of any other; takes it out of its list. */
 void delivery_hold(Delivery *delivery, GQueue *list);
 void delivery_unhold(Delivery *delivery);
-uint64_t delivery_list_bytes(const GQueue *list);
+Load delivery_list_load(const GQueue *list);
+
+void load_add(Load *load, const Delivery *delivery);
+void load_remove(Load *load, const Delivery *delivery);
 
 void target_init(Target *target, TargetKind kind, Flow *flow, Outlet *outlet, const char *exchange,
                  const char *key, const char *cluster, bool declare, const Conf *conf);
@@ -95,9 +103,6 @@ void target_clear(Target *target); /* its list must be empty */
 /* Is that name, an exchange or a key of the configuration, the same for all messages of a cluster? */
 bool target_name_is_fixed(const char *name);
 
-/* It is published there; the broker has said what became of it, or will not. */
-void target_note_sent(Target *target, const Delivery *delivery);
-void target_note_answered(Target *target, const Delivery *delivery);
 /* Messages on their way to it: waiting or unconfirmed. */
 size_t target_pending(const Target *target);
 

@@ -15,7 +15,7 @@
 /* A lane that waited for an answer would do so for a second; for a socket, 25 s: two heartbeats and a few
  * seconds. */
 enum { DEADLINE_MS = 30000, TRIALS = 5, ANSWER_MS = 500, SOCKET_MS = 10000, LARGE_BYTES = 4 << 20 };
-enum { HEAVY = 40, HEAVY_BYTES = 1 << 20, HEAVY_MS = 5000 };
+enum { SITE = 12, HEAVY = 40, HEAVY_BYTES = 1 << 20, HEAVY_MS = 5000 };
 enum { LARGE_HEADERS = 60, LARGE_HEADER_BYTES = 100000 };
 
 typedef struct {
@@ -203,6 +203,78 @@ test_window_full_of_messages_for_a_silent_broker(void)
         expect_prompt(took_ms);
 }
 
+typedef struct {
+        Stage *stage;
+        FaultProxy *proxies[SITE];
+} Site;
+
+static void
+site_clear(Site *site)
+{
+        stage_free(site->stage);
+        for (unsigned i = 0; i < SITE; i++)
+                fault_proxy_free(site->proxies[i]);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Site, site_clear)
+
+static bool
+site_init(Site *site)
+{
+        const char *url = live_env("AMQP_URL_2");
+        g_autoptr(GString) text = g_string_new("hold_time = 60s\nretry_max = 500ms\nheartbeat = 15s\n"
+                                               "[west]\ncluster_member_ips = w\n[route:$N]\nqueue = $N\n"
+                                               "cluster_from = header:cluster\n"
+                                               "destination = queue:{queue}.{cluster}\n");
+
+        site->stage = url != NULL ? stage_new("site") : NULL;
+        if (site->stage == NULL)
+                return false;
+        for (unsigned i = 0; i < SITE; i++) {
+                site->proxies[i] = fault_proxy_new(url);
+                g_string_append_printf(text, "[s%u]\ncluster_member_ips = h%u\namqp_url = %s\n", i, i,
+                                       fault_proxy_url(site->proxies[i]));
+        }
+        stage_run(site->stage, text->str);
+        return true;
+}
+
+static void
+send_to_all(Site *site, unsigned count)
+{
+        for (unsigned i = 0; i < count * SITE; i++) {
+                g_autofree char *cluster = g_strdup_printf("s%u", i % SITE);
+
+                client_publish_text(site->stage->client, site->stage->name, cluster, "all");
+        }
+        client_confirm(site->stage->client);
+}
+
+/* Each may have an eighth of the window, but not all at once: a site may hold many clusters, and lose its
+ * power. */
+static void
+test_many_silent_brokers(void)
+{
+        g_auto(Site) site = {0};
+        int64_t began_us;
+
+        if (!site_init(&site))
+                return;
+        send_to_all(&site, 1);
+        stage_wait_number(site.stage, "$N", "delivered", SITE);
+        for (unsigned i = 0; i < SITE; i++)
+                fault_proxy_silence(site.proxies[i], FAULT_BOTH);
+        send_to_all(&site, 100);
+        began_us = g_get_monotonic_time();
+        stage_send(site.stage, "$N", "west", "ping");
+        stage_expect(site.stage, "$N.west", "ping");
+        g_test_message("a message for west took %" G_GINT64_FORMAT " ms",
+                       (g_get_monotonic_time() - began_us) / 1000);
+        g_assert_cmpint(g_get_monotonic_time() - began_us, <, HEAVY_MS * 1000);
+        for (unsigned i = 0; i < SITE; i++)
+                fault_proxy_heal(site.proxies[i]);
+        stage_wait_number(site.stage, "$N", "delivered", 1 + SITE + 100 * SITE);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -214,6 +286,7 @@ main(int argc, char **argv)
                         test_large_message_that_nobody_reads);
         g_test_add_func("/stall/many-bytes-for-a-silent-broker-hold-nobody-up",
                         test_many_bytes_for_a_silent_broker);
+        g_test_add_func("/stall/many-silent-brokers-leave-room-for-others", test_many_silent_brokers);
         g_test_add_func("/stall/large-headers-that-nobody-reads-hold-nobody-up",
                         test_large_headers_that_nobody_reads);
         return g_test_run();

@@ -155,7 +155,7 @@ test_pending(void)
         g_assert_false(target.declared);
         g_assert_cmpuint(target_pending(&target), ==, 0);
         delivery_hold(delivery, &target.held);
-        target.unconfirmed = 3;
+        target.unconfirmed.messages = 3;
         g_assert_cmpuint(target_pending(&target), ==, 4);
         delivery_free(delivery);
         target_clear(&target);
