@@ -44,7 +44,7 @@ static const struct {
     {"cluster:$N-west", "cluster:$N-south", "cast:park, call:fail", "reroute"},
 };
 
-enum { ROUTES = G_N_ELEMENTS(rows) * G_N_ELEMENTS(lists) };
+enum { ROUTES = G_N_ELEMENTS(rows) * G_N_ELEMENTS(lists), DEADLINE_MS = 30000 };
 
 static char *
 write_conf(const char *redis)
@@ -98,15 +98,34 @@ text_of(const json_t *document, const char *key)
         return json_string_value(json_object_get(document, key));
 }
 
-/* Time and number differ from publish to publish. */
+/*
+ * Time and number differ from publish to publish, and what is parked may be tried again, as when the router
+ * learns something new of redis, before the test comes for it.
+ */
 static void
 drop_changing(json_t *headers)
 {
         static const char *const names[] = {"x-router-seq", "x-router-time", "x-router-since",
-                                            "x-router-expiration"};
+                                            "x-router-expiration", "x-router-attempt"};
 
         for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
                 json_object_del(headers, names[i]);
+}
+
+typedef struct {
+        Stage *stage;
+        const char *route;
+        const char *key;
+        int64_t before;
+} Count;
+
+/* Each further attempt counts, too. */
+static bool
+has_grown(void *data)
+{
+        const Count *count = data;
+
+        return stage_number(count->stage, count->route, count->key) > count->before;
 }
 
 static void
@@ -120,7 +139,7 @@ check_arrival(Stage *stage, const json_t *said, const char *route, int64_t befor
         bool stored =
             strcmp(text_of(said, "decision"), "park") == 0 || strcmp(text_of(said, "decision"), "dead") == 0;
 
-        stage_wait_number(stage, route, key, before + 1);
+        g_assert_true(live_wait(DEADLINE_MS, has_grown, &(Count){stage, route, key, before}));
         g_assert_cmpstr(text_of(said, "exchange"), ==, "");
         g_assert_cmpstr(reason, ==, stored ? text_of(said, "reason") : NULL);
         drop_changing(headers);
@@ -150,6 +169,8 @@ check_capture(Stage *stage, const Capture *capture, unsigned number)
         json_t *said = explain(stage, 0, arguments);
         g_autofree char *reason = g_strdup_printf("reasons/%s", text_of(said, "reason"));
         int64_t before = stage_number(stage, route, reason);
+
+        g_assert_cmpint(before, >=, 0);
         g_autofree char *text = json_dumps(capture->message, 0);
         g_autoptr(Message) message = message_file_parse(text, strlen(text), route, NULL);
 
