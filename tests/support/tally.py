@@ -3,13 +3,15 @@
 """Counts single test cases in the testlog.json files of `meson test`.
 
 Prints "PASSED FAILED SKIPPED" and, on stderr, a line per failed case. A program that crashed, hung or said less
-than it had promised is one more failure, unless one of its cases says so already.
+than it had promised is one more failure, unless one of its cases says so already; why it gave up is told, too, since
+of a long log often only the end is kept.
 """
 
 import json
 import re
 import sys
 
+SHOWN = 300
 CASE = re.compile(r"^(not )?ok\b\s*\d*\s*-?\s*(.*)$")
 
 
@@ -17,6 +19,8 @@ def tally_program(run):
     passed = failed = skipped = 0
     for line in run.get("stdout", "").splitlines():
         case = CASE.match(line)
+        if line.startswith("Bail out!"):
+            print(f"FAILED: {run['name']}: {line[:SHOWN]}", file=sys.stderr)
         if not case:
             continue
         if case.group(1):
