@@ -17,6 +17,8 @@
 #include "router/stats.h"
 
 #include <glib-unix.h>
+#include <pthread.h>
+#include <signal.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -370,11 +372,26 @@ on_fail_fast(gpointer user_data)
 
 /* ---- from the beginning to the end ---- */
 
+/* Threads inherit the mask: signals are for the main loop only. */
+static void
+mask_signals(int how)
+{
+        sigset_t set;
+
+        sigemptyset(&set);
+        sigaddset(&set, SIGHUP);
+        sigaddset(&set, SIGTERM);
+        sigaddset(&set, SIGINT);
+        pthread_sigmask(how, &set, NULL);
+}
+
 Daemon *
 daemon_new(Conf *conf, GError **error)
 {
         g_autoptr(Daemon) daemon = g_new0(Daemon, 1);
 
+        /* One that comes before the main loop runs waits for it, and must not kill what has begun. */
+        mask_signals(SIG_BLOCK);
         daemon->loop = g_main_loop_new(NULL, FALSE);
         daemon->conf = conf_ref(conf);
         daemon->stats = stats_new();
@@ -383,11 +400,6 @@ daemon_new(Conf *conf, GError **error)
         daemon->crew = crew_new();
         daemon->controls = g_ptr_array_new_with_free_func((GDestroyNotify)control_free);
         stats_set_conf(daemon->stats, conf);
-        /* From here on they wait for the main loop: one that comes before it runs must not kill what has
-         * begun. */
-        g_unix_signal_add(SIGHUP, on_hangup, daemon);
-        g_unix_signal_add(SIGTERM, on_terminate, daemon);
-        g_unix_signal_add(SIGINT, on_terminate, daemon);
         if (!start_services(daemon, error))
                 return NULL;
         open_crashes(daemon);
@@ -403,6 +415,9 @@ daemon_run(Daemon *daemon, bool fail_fast, GError **error)
 {
         unsigned feed_ms;
 
+        g_unix_signal_add(SIGHUP, on_hangup, daemon);
+        g_unix_signal_add(SIGTERM, on_terminate, daemon);
+        g_unix_signal_add(SIGINT, on_terminate, daemon);
         g_timeout_add_seconds(STATUS_EVERY_S, on_status, daemon);
         g_timeout_add_seconds(RECORD_EVERY_S, on_record, daemon);
         feed_ms = feed_init(&daemon->feed);
@@ -415,6 +430,7 @@ daemon_run(Daemon *daemon, bool fail_fast, GError **error)
         feed_follow(&daemon->feed, daemon->conf);
         on_status(daemon);
         on_record(daemon);
+        mask_signals(SIG_UNBLOCK);
         g_main_loop_run(daemon->loop);
         if (!daemon->failure)
                 return true;
