@@ -141,9 +141,12 @@ delivery_limit(const char *fault, bool with_dead_letters)
         dead_letters = stage_text(run.stage, with_dead_letters ? "$N.refused" : "");
         declare_limited(&run, dead_letters);
         fault_run_start(&run);
-        for (unsigned i = 0; i < times; i++)
+        for (unsigned i = 0; i < times; i++) {
+                if (i > 0)
+                        fault_run_load(&run);
                 die_with_messages_in_hand(&run, with_dead_letters ? DEATHS : DELIVERY_LIMIT);
-        fault_run_pause(&run);
+                fault_run_pause(&run); /* a message of this round must not die in the next one, too */
+        }
         if (with_dead_letters)
                 checker_collect(run.checker, dead_letters, NULL);
         fault_run_finish(&run);
