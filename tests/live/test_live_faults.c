@@ -11,7 +11,7 @@
 
 enum { DEADLINE_MS = 30000, TRIES = 8 };
 
-static const FaultBrokers ONE = {"AMQP_URL", NULL};
+static const FaultBrokers ONE = {.shared = "AMQP_URL"};
 /* Confirms that take longer leave more in flight for a fault to hit. */
 static const FaultShape SLOW = {.delay_ms = 15, .jitter_ms = 10};
 

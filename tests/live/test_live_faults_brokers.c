@@ -16,8 +16,8 @@ enum { DEADLINE_MS = 30000 };
 /* Parked after the hold time; besides that it takes two heartbeats and a few seconds to find out. */
 enum { PARKED_WITHIN_MS = FAULT_HOLD_MS + 2 * 2000 + 5000 };
 
-static const FaultBrokers OWN = {"AMQP_URL", "AMQP_URL_2"};
-static const FaultBrokers MORTAL = {"AMQP_URL_2", NULL};
+static const FaultBrokers OWN = {.shared = "AMQP_URL", .east = "AMQP_URL_2"};
+static const FaultBrokers MORTAL = {.shared = "AMQP_URL_2"};
 
 /* While east is broken: its messages are parked in time, west flows, and no more than a window is held. */
 static void

@@ -14,7 +14,7 @@
 
 enum { DEADLINE_MS = 60000, NODES = 3, FIRST = 0, SECOND = 1, THIRD = 2 };
 
-static const FaultBrokers CLUSTER = {"AMQP_CLUSTER_URL", NULL};
+static const FaultBrokers CLUSTER = {.shared = "AMQP_CLUSTER_URL"};
 static const char *const URLS[NODES] = {"AMQP_URL", "AMQP_URL_2", "AMQP_URL_3"};
 static const char *const CTLS[NODES] = {"RABBITMQCTL", "RABBITMQCTL_2", "RABBITMQCTL_3"};
 

@@ -13,7 +13,7 @@
 
 enum { DEADLINE_MS = 30000 };
 
-static const FaultBrokers OWN = {"AMQP_URL", "AMQP_URL_2"};
+static const FaultBrokers OWN = {.shared = "AMQP_URL", .east = "AMQP_URL_2"};
 
 /* @days: of validity; @name: for which the certificate is. NULL: no TLS. */
 typedef struct {

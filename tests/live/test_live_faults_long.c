@@ -13,9 +13,9 @@
 
 enum { DEADLINE_MS = 60000, TWO_INTAKES = 2 };
 
-static const FaultBrokers ONE = {"AMQP_URL", NULL};
-static const FaultBrokers OWN = {"AMQP_URL", "AMQP_URL_2"};
-static const FaultBrokers MORTAL = {"AMQP_URL_2", NULL};
+static const FaultBrokers ONE = {.shared = "AMQP_URL"};
+static const FaultBrokers OWN = {.shared = "AMQP_URL", .east = "AMQP_URL_2"};
+static const FaultBrokers MORTAL = {.shared = "AMQP_URL_2"};
 
 static void
 over(FaultRun *run)

@@ -14,7 +14,7 @@
 
 enum { DEADLINE_MS = 30000, WELL_MS = 2 * DEADLINE_MS, TIMEOUT_MS = 5000 };
 
-static const FaultBrokers ONE = {"AMQP_URL", NULL};
+static const FaultBrokers ONE = {.shared = "AMQP_URL"};
 static const char DATABASE[] = "faults_catalogue";
 
 typedef struct {

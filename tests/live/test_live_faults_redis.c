@@ -14,7 +14,7 @@
 
 enum { DEADLINE_MS = 10000, BEAT_MS = 120000, TIMEOUT_MS = 1000, TTL_MS = 2000, HOUR_S = 3600 };
 
-static const FaultBrokers ONE = {"AMQP_URL", NULL};
+static const FaultBrokers ONE = {.shared = "AMQP_URL"};
 static const char *const MEMBERS[][2] = {{"east", "e1"}, {"east", "e2"}, {"west", "w1"}, {"west", "w2"}};
 
 typedef struct {

@@ -12,7 +12,7 @@
 
 enum { DEADLINE_MS = 60000, LIMIT = 50, RATE_PER_S = FAULT_LOAD_PER_S / 2 };
 
-static const FaultBrokers OWN = {"AMQP_URL", "AMQP_URL_2"};
+static const FaultBrokers OWN = {.shared = "AMQP_URL", .east = "AMQP_URL_2"};
 static const char *const EAST_ONLY[] = {"east", NULL};
 
 typedef struct {

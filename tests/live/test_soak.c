@@ -189,7 +189,7 @@ judge(const Soak *soak)
 static void
 test_soak(void)
 {
-        static const FaultBrokers ONE = {"AMQP_URL", NULL};
+        static const FaultBrokers ONE = {.shared = "AMQP_URL"};
         const char *minutes = g_getenv("SOAK_MINUTES");
         Soak soak = {.looks = g_array_new(FALSE, FALSE, sizeof(Look))};
         unsigned capacity;

@@ -24,16 +24,16 @@ enum {
 const char *const FAULT_LOAD[] = {"east", "west", NULL};
 
 static void
-configure(FaultRun *run, const char *route_keys)
+configure(FaultRun *run, unsigned hold_ms, const char *route_keys)
 {
         g_autofree char *own =
             run->east != NULL ? g_strdup_printf("amqp_url = %s\n", fault_proxy_url(run->east)) : g_strdup("");
         g_autofree char *prefetch = g_strdup_printf("prefetch = %d\n", FAULT_PREFETCH);
         g_autofree char *text = g_strdup_printf(
-            "hold_time = %dms\nretry_max = 500ms\nheartbeat = 2s\ndrain_deadline = 2s\nqueue_type = %s\n"
+            "hold_time = %ums\nretry_max = 500ms\nheartbeat = 2s\ndrain_deadline = 2s\nqueue_type = %s\n"
             "[east]\ncluster_member_ips = e1, e2\n%s[west]\ncluster_member_ips = w1, w2\n"
             "[route:$N]\nqueue = $N\ncluster_from = header:cluster\n%s%s%s",
-            FAULT_HOLD_MS, run->shared == NULL ? "quorum" : "classic", own,
+            hold_ms, run->shared == NULL ? "quorum" : "classic", own,
             strstr(route_keys, "destination") != NULL ? "" : "destination = queue:{queue}.{cluster}\n",
             strstr(route_keys, "prefetch") != NULL ? "" : prefetch, route_keys);
 
@@ -60,7 +60,7 @@ fault_run_init(FaultRun *run, const char *fault, const FaultBrokers *brokers, co
                 g_free(run->stage->url);
                 run->stage->url = g_strdup(fault_proxy_url(run->shared));
         }
-        configure(run, route_keys);
+        configure(run, brokers->hold_ms != 0 ? brokers->hold_ms : FAULT_HOLD_MS, route_keys);
         return true;
 }
 

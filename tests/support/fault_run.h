@@ -43,10 +43,12 @@ enum { FAULT_PREFETCH = 100, FAULT_HOLD_MS = 2000 };
 extern const char *const FAULT_LOAD[];
 enum { FAULT_LOAD_PER_S = 600 };
 
-/* Where the shared broker is, and east's: environment variables, the second NULL for none of its own. */
+/* Where the shared broker is, and east's: environment variables, the second NULL for none of its own; and how
+ * long they may be silent, 0 for FAULT_HOLD_MS. */
 typedef struct {
         const char *shared;
         const char *east;
+        unsigned hold_ms;
 } FaultBrokers;
 
 /*
