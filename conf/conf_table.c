@@ -173,7 +173,8 @@ static const ConfRow rows[] = {
      .sentence = "auto copies replies back when the cluster has its own amqp_url; off does not."},
     {COMMON(ROUTE, "prefetch", COUNT, ConfRoute, prefetch), .standard = "500", .least = "1", .most = "65535",
      .sentence = "Most messages in hand per lane. A broker of a cluster's own has at most an eighth of them "
-                 "unconfirmed, so that the others go on when it falls silent: raise this if it is far away."},
+                 "unconfirmed, all of these half, so that the others go on when they fall silent: raise this "
+                 "if they are far away."},
     {COMMON(ROUTE, "lanes", COUNT, ConfRoute, lanes), .standard = "1", .least = "1", .most = "64",
      .sentence = "Threads that carry this route; with more than one, order holds only within a lane."},
     {COMMON(ROUTE, "affinity", SOURCE, ConfRoute, affinity), .standard = "", .example = "json:/volume_id",
