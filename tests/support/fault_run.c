@@ -304,9 +304,9 @@ fault_run_finish(FaultRun *run)
         bool all = settle(run);
         CheckerVerdict verdict = checker_verdict(run->checker);
 
+        write_row(run, &verdict);
         if (!all)
                 fail(run, "the router does not come to rest");
-        write_row(run, &verdict);
         if (run->rival)
                 return;
         if (verdict.lost > 0)
