@@ -87,8 +87,6 @@ test_full_queue_under_load_stops_nobody_else(void)
         g_assert_cmpuint(checker_verdict(checker).duplicated_marked, ==, 0);
 }
 
-/* ---- an alarm ---- */
-
 /* Each takes all that a lane may have in hand. */
 static void
 test_large_messages_for_a_full_queue_stop_nobody_else(void)
@@ -108,6 +106,8 @@ test_large_messages_for_a_full_queue_stop_nobody_else(void)
         stage_expect(stage, "$N.west", "flows");
         stage_wait_count(stage, "cluster-router.$N.parked.east", HEAVY);
 }
+
+/* ---- an alarm ---- */
 
 static void
 set_alarm(bool on)
